@@ -1,0 +1,47 @@
+"""The book's pages as _toc.yml lists them, and the notebooks among them."""
+
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pages(root=ROOT):
+    """List the table of contents in reading order.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that holds ``_toc.yml``.
+
+    Returns
+    -------
+    list of Path
+        Relative to `root`, with the suffix: one that _toc.yml leaves out is ``.md``.
+    """
+    toc = yaml.safe_load((Path(root) / "_toc.yml").read_text(encoding="utf-8"))
+    files = [Path(name) for name in _files(toc)]
+    return [name if name.suffix else name.with_suffix(".md") for name in files]
+
+
+def notebooks(root=ROOT):
+    """List the pages that are notebooks, in reading order, relative to `root`."""
+    return [name for name in pages(root) if name.suffix == ".ipynb"]
+
+
+def _files(node):
+    """Yield each value of a key ``file`` or ``root``, depth first."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _files(item)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("file", "root"):
+                yield value
+            else:
+                yield from _files(value)
+
+
+if __name__ == "__main__":
+    print(*notebooks(), sep="\n")
