@@ -1,0 +1,114 @@
+"""Assert, print and glue the numbers a chapter claims, and report where and how long the chapter ran."""
+
+import datetime
+import importlib.metadata
+import platform
+import resource
+import sys
+import time
+
+from IPython.display import display
+
+CLAIM_MIME = "application/vnd.book.claim+json"
+RUN_MIME = "application/vnd.book.run+json"
+_started = time.perf_counter()
+
+
+def check(name, value, *, at_most=None, at_least=None, unit="", source=None, met=True):
+    """Assert that a measured number keeps its bound, print a readable line and glue the number for the prose.
+
+    Parameters
+    ----------
+    name : str
+        The claim's name, unique in the book; the prose shows the number with ``{glue:text}`name:.3f```.
+    value : float
+        The measured number.
+    at_most, at_least : float, optional
+        Inclusive bounds. With neither, the number is reported only.
+    unit : str, optional
+        Unit of the value, for the reader.
+    source : str, optional
+        Key in ``book/references.bib`` of the publication the bound comes from.
+    met : bool, default=True
+        False states openly that the bound is not reached; the check then fails when it *is* reached.
+
+    Returns
+    -------
+    float
+        The value, so that a cell can go on with it.
+
+    Raises
+    ------
+    AssertionError
+        If the number is not finite or is on the wrong side of its bound.
+    """
+    value = float(value)
+    within = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
+    bounds = [f"{word} {bound:g}" for word, bound in (("at most", at_most), ("at least", at_least)) if bound is not None]
+    expected = " and ".join(bounds) or "reported, no bound"
+    if value != value or abs(value) == float("inf"):
+        raise AssertionError(f"{name}: got {value}, expected a finite number.")
+    if within != met:
+        raise AssertionError(f"{name}: got {value:.6g} {unit}, expected {expected}{'' if met else ' to be out of reach'}.")
+    line = f"{name} = {value:.6g} {unit}".rstrip() + f"   ({'' if within else 'NOT MET: '}{expected})"
+    record = dict(name=name, value=value, at_most=at_most, at_least=at_least, source=source, met=within, unit=unit)
+    display({"text/plain": line, CLAIM_MIME: record}, raw=True)
+    glue(name, value)
+    return value
+
+
+def glue(name, value):
+    """Store a value under a name so that the chapter's prose shows the measured number and no typed one.
+
+    Parameters
+    ----------
+    name : str
+        Name used in ``{glue:text}`` roles; unique in the book.
+    value : object
+        Anything IPython can display; numbers can be formatted in the role, as in ``{glue:text}`name:.2f```.
+    """
+    try:
+        from myst_nb import glue as myst_glue
+    except ImportError:  # Colab and plain Jupyter need only the printed line: the prose is not rendered there
+        return
+    myst_glue(name, value, display=False)
+
+
+def report():
+    """Print how long the chapter ran, on what and with which versions, for the book's status page.
+
+    Returns
+    -------
+    None
+        The cell's output holds the record: seconds since `helpers.claims` was imported, peak memory in GiB, device,
+        versions and the date (UTC). The cell is tagged ``timing``, because its output changes from run to run.
+    """
+    record = run_record()
+    versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
+    line = (
+        f"This chapter ran in {record['seconds']:.0f} s on {record['device']}, "
+        f"peak memory {record['peak_memory_gib']:.2f} GiB, {record['date']} ({versions})"
+    )
+    display({"text/plain": line, RUN_MIME: record}, raw=True)
+    glue("running-time", f"{record['seconds']:.0f} s")
+
+
+def run_record():
+    """Return seconds, peak memory, device, versions and date of this process as a dictionary.
+
+    Returns
+    -------
+    dict
+        Keys ``seconds`` (float), ``peak_memory_gib`` (float), ``device`` (str), ``versions`` (dict), ``date`` (str).
+    """
+    import jax
+
+    packages = {name: importlib.metadata.version(name) for name in ("keras", "jax", "numpy")}
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS and in KiB on Linux
+    return {
+        "seconds": round(time.perf_counter() - _started, 1),
+        "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30, 2),
+        "device": f"{jax.device_count()} {jax.devices()[0].device_kind} device",
+        "versions": {"python": platform.python_version(), **packages},
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }

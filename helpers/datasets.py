@@ -1,0 +1,300 @@
+"""MNIST, bundled and verified, and mini-batches whose order depends on a seed and an epoch alone."""
+
+import hashlib
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+MNIST_PATH = Path(__file__).with_name("data") / "mnist.npz"
+TRAINING_SIZE = 60_000
+
+# MD5 of each array written as a raw IDX file, as published with the data set: https://github.com/cvdfoundation/mnist
+MNIST_MD5 = {
+    "x_train": "6bbc9ace898e44ae57da46a324031adb",
+    "y_train": "a25bea736e30d166cdddb491f175f624",
+    "x_test": "2646ac647ad5339dbf082846283269ea",
+    "y_test": "27ae3e4e09519cfbb04c329615203637",
+}
+
+
+class Mnist(NamedTuple):
+    """The three parts of MNIST: images float32 of shape (n, 28, 28, 1) in [0, 1], labels int32 of shape (n,)."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    validation_images: np.ndarray
+    validation_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+
+def load_mnist(validation_size=10_000, path=MNIST_PATH):
+    """Load the bundled MNIST digits, verified against their published checksums.
+
+    Parameters
+    ----------
+    validation_size : int, default=10_000
+        How many of the official 60,000 training images, counted from the end, to set aside for validation.
+        The 10,000 official test images are never mixed with the others.
+    path : str or pathlib.Path
+        The ``.npz`` file with the arrays ``x_train``, ``y_train``, ``x_test`` and ``y_test``, uint8, as published.
+
+    Returns
+    -------
+    Mnist
+        Named tuple of six arrays: images are float32 of shape (n, 28, 28, 1), 0 = black, 1 = white; labels are int32.
+
+    Raises
+    ------
+    RuntimeError
+        If the file is missing, cannot be read, or does not hold the official MNIST bytes.
+    ValueError
+        If `validation_size` is not an integer from 0 to 59,999.
+
+    References
+    ----------
+    Y. LeCun and C. Cortes, "The MNIST database of handwritten digits", CC BY-SA 3.0.
+    """
+    validation_size = check_integer("validation_size", validation_size, low=0, high=TRAINING_SIZE - 1)
+    arrays = _read_mnist(Path(path))
+    images = {split: scale_pixels(arrays[f"x_{split}"]) for split in ("train", "test")}
+    labels = {split: arrays[f"y_{split}"].astype("int32") for split in ("train", "test")}
+    cut = TRAINING_SIZE - validation_size
+    return Mnist(
+        images["train"][:cut],
+        labels["train"][:cut],
+        images["train"][cut:],
+        labels["train"][cut:],
+        images["test"],
+        labels["test"],
+    )
+
+
+def scale_pixels(pixels):
+    """Scale uint8 images (n, 28, 28) to float32 images (n, 28, 28, 1) in [0, 1].
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (n, height, width), dtype uint8
+        Grey levels, 0 to 255.
+
+    Returns
+    -------
+    ndarray of shape (n, height, width, 1), dtype float32
+        Grey levels divided by 255.
+    """
+    return (pixels / np.float32(255))[..., None]
+
+
+def _read_mnist(path):
+    """Return the four official arrays, or raise an error that says what to do."""
+    mend = "Restore it with `git checkout -- helpers/data/mnist.npz`, or install the book's package again."
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in MNIST_MD5}
+    except FileNotFoundError:
+        raise RuntimeError(f"path: the MNIST file {path} is missing. {mend}") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise RuntimeError(f"path: the MNIST file {path} cannot be read ({error}). {mend}") from error
+    for name, expected in MNIST_MD5.items():
+        found = idx_md5(arrays[name])
+        if found != expected:
+            raise RuntimeError(f"path: {name} in {path} has MD5 {found}, expected {expected}: it is not MNIST. {mend}")
+    return arrays
+
+
+def idx_md5(array):
+    """Return the MD5 of a uint8 array written as a raw IDX file, the format MNIST is published in.
+
+    Parameters
+    ----------
+    array : ndarray of uint8
+        Up to 255 dimensions.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits: hash of two zero bytes, the type code 8, the number of dimensions, each dimension as
+        a big-endian 32-bit integer, then the bytes.
+
+    References
+    ----------
+    "The IDX file format", on the MNIST page of Y. LeCun, C. Cortes and C. Burges.
+    """
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    return hashlib.md5(header + np.ascontiguousarray(array).tobytes(), usedforsecurity=False).hexdigest()
+
+
+class ShuffledBatches(keras.utils.PyDataset):
+    """Mini-batches of images, in an order that depends on the seed and the epoch alone.
+
+    Keras's own shuffling draws from a global random state, so a run resumed after an interruption sees another order.
+    Here epoch `e` always has the same order, whatever happened before it. Each epoch visits every image at most once;
+    the last ``len(images) % batch_size`` of the order are left out so that all batches have one size.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ...)
+        The examples.
+    batch_size : int
+        Examples a batch, at most n.
+    seed : int, default=0
+        Seed of the order and of the transformation.
+    labels : ndarray of shape (n, ...), optional
+        Targets that go with the images.
+    transform : callable, optional
+        ``transform(images, rng) -> images``, applied to each batch, such as `shift_images`.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch whose order is served; `follow_epochs` gives the callback that advances it in ``fit``.
+    """
+
+    def __init__(self, images, batch_size, seed=0, labels=None, transform=None):
+        super().__init__()
+        self.batch_size = check_integer("batch_size", batch_size, low=1)
+        if self.batch_size > len(images):
+            raise ValueError(
+                f"batch_size: got {batch_size}, but there are only {len(images)} images; "
+                "expected a batch no larger than the data."
+            )
+        if labels is not None and len(labels) != len(images):
+            raise ValueError(f"labels: got {len(labels)} labels, expected one for each of the {len(images)} images.")
+        self.images, self.labels, self.transform = images, labels, transform
+        self.seed = check_integer("seed", seed, low=0)
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch):
+        """Serve the order of `epoch`, an integer from 0."""
+        self.epoch = epoch
+        self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
+
+    def follow_epochs(self):
+        """Return the callback that tells this data set which epoch ``fit`` is in, also after a resumed run."""
+        return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self.set_epoch(epoch))
+
+    def __len__(self):
+        """Return the number of whole batches in an epoch."""
+        return len(self.images) // self.batch_size
+
+    def __getitem__(self, index):
+        """Return batch `index` of the current epoch: ``(images,)`` or ``(images, labels)``, as ``fit`` expects."""
+        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        images = self.images[rows]
+        if self.transform is not None:
+            images = self.transform(images, np.random.default_rng([self.seed, self.epoch, index]))
+        return (images,) if self.labels is None else (images, self.labels[rows])
+
+
+def shift_images(images, rng, reach=1):
+    """Move each image by a random whole number of pixels along both axes; black comes in at the edges.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, height, width, channels)
+        The images.
+    rng : numpy.random.Generator
+        Source of the shifts, uniform on −reach..+reach.
+    reach : int, default=1
+        Largest shift, in pixels.
+
+    Returns
+    -------
+    ndarray of the same shape
+    """
+    count, height, width, _ = images.shape
+    padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+    down, right = rng.integers(0, 2 * reach + 1, size=(2, count))
+    rows = down[:, None] + np.arange(height)  # (n, height)
+    columns = right[:, None] + np.arange(width)  # (n, width)
+    return padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def check_integer(name, value, *, low, high=None):
+    """Return `value` as an int, or raise a ValueError that names the argument.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : object
+        What came.
+    low, high : int
+        Inclusive bounds; `high` may be None.
+
+    Returns
+    -------
+    int
+    """
+    expected = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        raise ValueError(f"{name}: got {value!r}, expected {expected}.")
+    return int(value)
+
+
+def check_array(name, array, *, shape, low=None, high=None):
+    """Return `array` as float32, or raise a ValueError that names the argument, what came and what was expected.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    array : array_like
+        What came.
+    shape : tuple
+        The expected shape; None stands for any size.
+    low, high : float, optional
+        Inclusive range of the values.
+
+    Returns
+    -------
+    ndarray of float32
+    """
+    array = np.asarray(array)
+    if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape, strict=True)):
+        wanted = "(" + ", ".join("n" if size is None else str(size) for size in shape) + ")"
+        raise ValueError(f"{name}: got shape {array.shape}, expected {wanted}.")
+    if not np.issubdtype(array.dtype, np.number):
+        raise ValueError(f"{name}: got dtype {array.dtype}, expected numbers.")
+    if not np.isfinite(array).all():
+        bad = np.argwhere(~np.isfinite(array))
+        raise ValueError(f"{name}: got {len(bad)} values that are NaN or infinite, the first at {tuple(bad[0].tolist())}.")
+    _check_range(name, array, low, high)
+    return array.astype("float32", copy=False)
+
+
+def _check_range(name, array, low, high):
+    """Raise a ValueError when values lie outside [low, high]."""
+    if not array.size:
+        return
+    smallest, largest = float(array.min()), float(array.max())
+    if (low is not None and smallest < low) or (high is not None and largest > high):
+        hint = " Were the pixels divided by 255?" if high == 1 and largest > 1 else ""
+        raise ValueError(f"{name}: got values from {smallest:g} to {largest:g}, expected {low:g} to {high:g}.{hint}")
+
+
+def check_images(name, images):
+    """Return digit images as float32 of shape (n, 28, 28, 1), or raise a ValueError that names the argument.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    images : array_like of shape (n, 28, 28, 1), (n, 28, 28) or (n, 784)
+        Grey levels in [0, 1].
+
+    Returns
+    -------
+    ndarray of shape (n, 28, 28, 1), dtype float32
+    """
+    images = np.asarray(images)
+    if images.shape[1:] not in ((28, 28, 1), (28, 28), (784,)):
+        raise ValueError(f"{name}: got shape {images.shape}, expected (n, 28, 28, 1), (n, 28, 28) or (n, 784).")
+    return check_array(name, images.reshape(-1, 28, 28, 1), shape=(None, 28, 28, 1), low=0, high=1)

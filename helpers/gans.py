@@ -1,0 +1,673 @@
+"""Adversarial losses as plain functions of logits, and a Keras model that trains a GAN with ``fit`` on JAX."""
+
+from typing import Callable, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from helpers.datasets import ShuffledBatches, check_array, check_integer
+
+# --- Losses ----------------------------------------------------------------------------------------------------------
+# Every loss takes the discriminator's logits of a real and of a fake batch, each of shape (n,) or (n, 1), and returns a
+# scalar to be *minimised* by the network it is named after. log sigmoid(a) = -softplus(-a), log(1 - sigmoid(a)) =
+# -softplus(a): both forms stay finite where the logarithm of a rounded probability would not.
+
+
+def cross_entropy_discriminator_loss(real_logits, fake_logits):
+    """Binary cross-entropy of D: −E log σ(real) − E log(1 − σ(fake)), which is −V of the game.
+
+    Parameters
+    ----------
+    real_logits, fake_logits : array of shape (n,) or (n, 1)
+        Logits of D on a real and on a fake batch.
+
+    Returns
+    -------
+    scalar array, in nats
+        2 log 2 when D answers 1/2 everywhere.
+
+    References
+    ----------
+    Goodfellow et al. (2014), "Generative Adversarial Nets", equation 1.
+    """
+    return jnp.mean(jax.nn.softplus(-real_logits)) + jnp.mean(jax.nn.softplus(fake_logits))
+
+
+def minimax_generator_loss(real_logits, fake_logits):
+    """Saturating loss of G: E log(1 − σ(fake)), the term of V that G can change.
+
+    Parameters
+    ----------
+    real_logits, fake_logits : array of shape (n,) or (n, 1)
+        Logits of D; the real ones are not used.
+
+    Returns
+    -------
+    scalar array, in nats
+        −log 2 when D answers 1/2; its slope vanishes where D is sure that the batch is fake.
+
+    References
+    ----------
+    Goodfellow et al. (2014), "Generative Adversarial Nets", equation 1.
+    """
+    return -jnp.mean(jax.nn.softplus(fake_logits))
+
+
+def non_saturating_generator_loss(real_logits, fake_logits):
+    """Non-saturating loss of G: −E log σ(fake).
+
+    Parameters
+    ----------
+    real_logits, fake_logits : array of shape (n,) or (n, 1)
+        Logits of D; the real ones are not used.
+
+    Returns
+    -------
+    scalar array, in nats
+        log 2 when D answers 1/2.
+
+    References
+    ----------
+    Goodfellow et al. (2014), "Generative Adversarial Nets", section 3.
+    """
+    return jnp.mean(jax.nn.softplus(-fake_logits))
+
+
+def least_squares_discriminator_loss(real_logits, fake_logits):
+    """Least squares with targets 1 (real) and 0 (fake): ½ E(real − 1)² + ½ E fake².
+
+    Parameters
+    ----------
+    real_logits, fake_logits : array of shape (n,) or (n, 1)
+        Scores of D.
+
+    Returns
+    -------
+    scalar array
+
+    References
+    ----------
+    Mao et al. (2017), "Least Squares Generative Adversarial Networks", equation 9.
+    """
+    return 0.5 * jnp.mean((real_logits - 1) ** 2) + 0.5 * jnp.mean(fake_logits**2)
+
+
+def least_squares_generator_loss(real_logits, fake_logits):
+    """Least squares with target 1 for fakes: ½ E(fake − 1)².
+
+    Parameters
+    ----------
+    real_logits, fake_logits : array of shape (n,) or (n, 1)
+        Scores of D; the real ones are not used.
+
+    Returns
+    -------
+    scalar array
+
+    References
+    ----------
+    Mao et al. (2017), "Least Squares Generative Adversarial Networks", equation 9.
+    """
+    return 0.5 * jnp.mean((fake_logits - 1) ** 2)
+
+
+def hinge_discriminator_loss(real_logits, fake_logits):
+    """Hinge loss of D: E max(0, 1 − real) + E max(0, 1 + fake).
+
+    Parameters
+    ----------
+    real_logits, fake_logits : array of shape (n,) or (n, 1)
+        Scores of D.
+
+    Returns
+    -------
+    scalar array
+        0 once every real score is above 1 and every fake one below −1.
+
+    References
+    ----------
+    Lim and Ye (2017), "Geometric GAN"; Miyato et al. (2018), equation 16.
+    """
+    return jnp.mean(jax.nn.relu(1 - real_logits)) + jnp.mean(jax.nn.relu(1 + fake_logits))
+
+
+def wasserstein_discriminator_loss(real_logits, fake_logits):
+    """Critic loss: E fake − E real.
+
+    Parameters
+    ----------
+    real_logits, fake_logits : array of shape (n,) or (n, 1)
+        Scores of the critic, which must be kept Lipschitz by other means, such as `gradient_penalty`.
+
+    Returns
+    -------
+    scalar array
+
+    References
+    ----------
+    Arjovsky, Chintala and Bottou (2017), "Wasserstein GAN".
+    """
+    return jnp.mean(fake_logits) - jnp.mean(real_logits)
+
+
+def wasserstein_generator_loss(real_logits, fake_logits):
+    """Generator's loss against a critic: −E fake. The hinge loss shares it.
+
+    Parameters
+    ----------
+    real_logits, fake_logits : array of shape (n,) or (n, 1)
+        Scores of the critic; the real ones are not used.
+
+    Returns
+    -------
+    scalar array
+
+    References
+    ----------
+    Arjovsky, Chintala and Bottou (2017), "Wasserstein GAN".
+    """
+    return -jnp.mean(fake_logits)
+
+
+def relativistic_discriminator_loss(real_logits, fake_logits):
+    """Relativistic pairing: E softplus(fake − real), each fake judged against one real image.
+
+    Parameters
+    ----------
+    real_logits, fake_logits : array of the same shape, (n,) or (n, 1)
+        Scores of D, paired by position.
+
+    Returns
+    -------
+    scalar array, in nats
+        log 2 when D cannot tell the two apart.
+
+    References
+    ----------
+    Jolicoeur-Martineau (2019), "The relativistic discriminator"; Huang et al. (2024), "The GAN is dead; long live the
+    GAN!", equation 2.
+    """
+    return jnp.mean(jax.nn.softplus(fake_logits - real_logits))
+
+
+def relativistic_generator_loss(real_logits, fake_logits):
+    """Relativistic pairing of G: E softplus(real − fake), D's loss with the roles exchanged.
+
+    Parameters
+    ----------
+    real_logits, fake_logits : array of the same shape, (n,) or (n, 1)
+        Scores of D, paired by position.
+
+    Returns
+    -------
+    scalar array, in nats
+        log 2 when D cannot tell the two apart.
+
+    References
+    ----------
+    As for `relativistic_discriminator_loss`.
+    """
+    return jnp.mean(jax.nn.softplus(real_logits - fake_logits))
+
+
+class AdversarialLoss(NamedTuple):
+    """The two losses of a game; each is a function ``(real_logits, fake_logits) -> scalar`` to be minimised."""
+
+    discriminator: Callable
+    generator: Callable
+
+
+LOSSES = {
+    "minimax": AdversarialLoss(cross_entropy_discriminator_loss, minimax_generator_loss),
+    "non_saturating": AdversarialLoss(cross_entropy_discriminator_loss, non_saturating_generator_loss),
+    "least_squares": AdversarialLoss(least_squares_discriminator_loss, least_squares_generator_loss),
+    "hinge": AdversarialLoss(hinge_discriminator_loss, wasserstein_generator_loss),
+    "wasserstein": AdversarialLoss(wasserstein_discriminator_loss, wasserstein_generator_loss),
+    "relativistic": AdversarialLoss(relativistic_discriminator_loss, relativistic_generator_loss),
+}
+
+# --- Regularisers of D -----------------------------------------------------------------------------------------------
+
+
+def zero_centered_penalty(score, images):
+    """Mean squared norm of D's gradient with respect to its input: E‖∇ₓ D(x)‖². R1 on real images, R2 on fakes.
+
+    Parameters
+    ----------
+    score : callable
+        Maps images (n, ...) to logits (n,) or (n, 1).
+    images : array of shape (n, ...)
+        Where the gradient is taken.
+
+    Returns
+    -------
+    scalar array, in squared logits per squared pixel unit
+
+    References
+    ----------
+    Mescheder, Geiger and Nowozin (2018), "Which Training Methods for GANs do actually Converge?", equation 9.
+    """
+    gradients = _input_gradients(score, images)
+    return jnp.mean(jnp.sum(gradients**2, axis=1))
+
+
+def gradient_penalty(score, real, fake, weights):
+    """Mean squared distance of the gradient's norm from 1, between real and fake: E(‖∇ₓ D(x̂)‖ − 1)².
+
+    Parameters
+    ----------
+    score : callable
+        Maps images (n, ...) to scores (n,) or (n, 1).
+    real, fake : array of shape (n, ...)
+        The batches to interpolate between.
+    weights : array of shape (n,)
+        Interpolation weights, drawn *uniformly* from [0, 1], one an image: x̂ = w·real + (1 − w)·fake.
+
+    Returns
+    -------
+    scalar array
+
+    References
+    ----------
+    Gulrajani et al. (2017), "Improved Training of Wasserstein GANs", algorithm 1.
+    """
+    weights = jnp.reshape(weights, (-1,) + (1,) * (real.ndim - 1))
+    gradients = _input_gradients(score, weights * real + (1 - weights) * fake)
+    squared = jnp.sum(gradients**2, axis=1)
+    # The derivative of a square root is infinite at 0; without the guard one zero gradient makes all weights NaN.
+    norms = jnp.sqrt(jnp.where(squared > 0, squared, 1.0)) * (squared > 0)
+    return jnp.mean((norms - 1) ** 2)
+
+
+def _input_gradients(score, images):
+    """Return ∇ₓ of the summed scores, flattened to (n, pixels)."""
+    gradients = jax.grad(lambda x: jnp.sum(score(x)))(images)
+    return gradients.reshape(len(images), -1)
+
+
+# --- The model -------------------------------------------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("helpers")
+class GAN(keras.Model):
+    """A generator and a discriminator trained against each other by ``fit``, on Keras's JAX backend.
+
+    One step trains D on a real batch and fresh fakes, then G, through the D just trained, on fresh noise again. All
+    that changes, the weights and BatchNorm statistics of both, both optimizers and the state of the noise, travels in
+    the trainer's state, so ``fit``, callbacks, ``BackupAndRestore`` and ``.keras`` files work as for any model.
+
+    Parameters
+    ----------
+    generator : keras.Model
+        Maps latents (n, latent_dim) to images (n, ...).
+    discriminator : keras.Model
+        Maps images (n, ...) to logits (n, 1): no sigmoid at its end.
+    seed : int, default=0
+        Seed of the noise and of the order of the data.
+
+    Attributes
+    ----------
+    ema_generator : keras.Model
+        Exponential moving average of the generator, which starts as its copy; ``sample`` and calling the model use it.
+    latent_dim : int
+        Size of a latent vector, read off the generator.
+
+    Examples
+    --------
+    >>> gan = GAN(generator, discriminator)
+    >>> gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3), loss="relativistic", r1=0.3, r2=0.3)
+    >>> gan.fit(images, batch_size=64, epochs=10)
+    >>> digits = gan.sample(16, seed=1)
+    """
+
+    def __init__(self, generator, discriminator, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        _check_pair(generator, discriminator)
+        self.seed = check_integer("seed", seed, low=0)
+        self.generator, self.discriminator = generator, discriminator
+        self.latent_dim = generator.input_shape[-1]
+        self.ema_generator = keras.models.clone_model(generator)
+        self.ema_generator.trainable = False
+        self.ema_generator.set_weights(generator.get_weights())
+        self.noise = keras.random.SeedGenerator(self.seed)
+        self.trackers = [keras.metrics.Mean(name=name) for name in ("d_loss", "g_loss", "d_real", "d_fake")]
+        self.built = True
+
+    def call(self, latents, training=False):
+        """Return the averaged generator's images (n, ...) for latents of shape (n, latent_dim)."""
+        return self.ema_generator(latents, training=False)
+
+    def compile(
+        self,
+        generator_optimizer,
+        discriminator_optimizer,
+        loss="non_saturating",
+        r1=0.0,
+        r2=0.0,
+        gradient_penalty=0.0,
+        ema=0.999,
+        **kwargs,
+    ):
+        """Choose the optimizers, the game and its regularisers.
+
+        Parameters
+        ----------
+        generator_optimizer, discriminator_optimizer : keras.optimizers.Optimizer
+            Two separate optimizers.
+        loss : str, default="non_saturating"
+            A key of `LOSSES`.
+        r1, r2 : float, default=0
+            γ of the penalties (γ/2) E‖∇D‖² on real images and on fakes.
+        gradient_penalty : float, default=0
+            Factor of `gradient_penalty` (10 in the paper on WGAN-GP).
+        ema : float, default=0.999
+            Share of the old average kept at each step, in [0, 1); 0 makes the average a copy of the generator.
+        **kwargs
+            Passed to ``keras.Model.compile``, such as ``run_eagerly``.
+        """
+        if loss not in LOSSES:
+            raise ValueError(f"loss: got {loss!r}, expected one of {', '.join(LOSSES)}.")
+        if generator_optimizer is discriminator_optimizer:
+            raise ValueError("discriminator_optimizer: got the generator's optimizer, expected one of its own.")
+        weights = dict(r1=r1, r2=r2, gradient_penalty=gradient_penalty, ema=ema)
+        for name, value in weights.items():
+            if not 0 <= value < (1 if name == "ema" else np.inf):
+                raise ValueError(f"{name}: got {value!r}, expected a number >= 0{' and < 1' * (name == 'ema')}.")
+        # Identity, not the path, decides whose variable it is: paths change when a saved model is loaded.
+        owner = {id(variable): generator_optimizer for variable in self.generator.trainable_variables}
+        both = keras.optimizers.MultiOptimizer(lambda variable: owner.get(id(variable), discriminator_optimizer))
+        super().compile(optimizer=both, **kwargs)
+        self.optimizer.build(self.trainable_variables)
+        self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
+        self.game, self.settings = LOSSES[loss], dict(loss=loss, **weights)
+
+    # -- one training step --
+
+    def train_step(self, state, data):
+        """Run one D step and one G step on a real batch; a pure function of the state, so that Keras can compile it."""
+        values = _Values(self, state)
+        real = data[0] if isinstance(data, tuple) else data
+        d_loss, real_logits, fake_logits = self._train_discriminator(values, real)
+        g_loss = self._train_generator(values, real)
+        self._average(values)
+        seen = (d_loss, g_loss, jax.nn.sigmoid(real_logits), jax.nn.sigmoid(fake_logits))
+        return self._track(values, seen), values.state()
+
+    def _train_discriminator(self, values, real):
+        """Move D one step; G makes the fakes but is not changed."""
+        fake, updates = values.call(self.generator, self._latents(values, len(real)))
+        values.put_noise(self.generator, updates)
+        between = values.draw(self.noise, lambda seed: keras.random.uniform((len(real),), seed=seed))
+
+        def loss(weights):
+            real_logits, updates = values.call(self.discriminator, real, weights)
+            fake_logits, updates = values.call(self.discriminator, fake, weights, updates)
+            adversarial = self.game.discriminator(real_logits, fake_logits)
+            penalty = self._penalty(lambda x: values.call(self.discriminator, x, weights)[0], real, fake, between)
+            return adversarial + penalty, ((adversarial, real_logits, fake_logits), updates)
+
+        seen, updates = values.descend(self.discriminator, self.discriminator_optimizer, loss)
+        values.put(self.discriminator.non_trainable_variables, updates)
+        return seen
+
+    def _train_generator(self, values, real):
+        """Move G one step on fresh noise, through a D that is not changed."""
+        latents = self._latents(values, len(real))
+        # Only a relativistic loss of G reads the real logits; XLA drops this call for the others.
+        real_logits, d_updates = values.call(self.discriminator, real)
+
+        def loss(weights):
+            fake, g_updates = values.call(self.generator, latents, weights)
+            fake_logits, updates = values.call(self.discriminator, fake, updates=d_updates)
+            value = self.game.generator(real_logits, fake_logits)
+            return value, (value, (g_updates, updates))
+
+        value, (g_updates, d_updates) = values.descend(self.generator, self.generator_optimizer, loss)
+        values.put(self.generator.non_trainable_variables, g_updates)
+        values.put_noise(self.discriminator, d_updates)
+        return value
+
+    def _latents(self, values, count):
+        """Draw fresh latents (count, latent_dim) from the noise state in `values`."""
+        return values.draw(self.noise, lambda seed: keras.random.normal((count, self.latent_dim), seed=seed))
+
+    def _penalty(self, score, real, fake, between):
+        """Return the sum of D's regularisers that were switched on in ``compile``."""
+        penalty = 0.0
+        if self.settings["r1"]:
+            penalty += self.settings["r1"] / 2 * zero_centered_penalty(score, real)
+        if self.settings["r2"]:
+            penalty += self.settings["r2"] / 2 * zero_centered_penalty(score, fake)
+        if self.settings["gradient_penalty"]:
+            penalty += self.settings["gradient_penalty"] * gradient_penalty(score, real, fake, between)
+        return penalty
+
+    def _average(self, values):
+        """Move the averaged generator's weights towards the generator's; BatchNorm statistics are copied."""
+        keep = self.settings["ema"]
+        for average, variable in zip(self.ema_generator.weights, self.generator.weights, strict=True):
+            decay = keep if variable.trainable else 0.0
+            values[average] = decay * values[average] + (1 - decay) * values[variable]
+
+    def _track(self, values, seen):
+        """Update the running means shown in the progress bar and return them as logs."""
+        with keras.StatelessScope(values.items(self.metrics_variables)) as scope:
+            for tracker, value in zip(self.trackers, seen, strict=True):
+                tracker.update_state(value)
+            logs = {tracker.name: tracker.result() for tracker in self.trackers}
+        values.put(self.metrics_variables, [scope.get_current_value(v) for v in self.metrics_variables])
+        return logs
+
+    # -- the rest of a Keras model --
+
+    @property
+    def metrics(self):
+        """Means over the epoch: both losses, and the mean probability D gives to real images and to fakes."""
+        return self.trackers
+
+    def fit(self, images, batch_size=64, epochs=1, callbacks=None, **kwargs):
+        """Train for `epochs` passes over `images`, in an order that depends on the seed and the epoch alone.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, ...), the discriminator's input shape
+            Real images, in the range of the generator's output activation.
+        batch_size : int, default=64
+            Images a step, at most n; the last n % batch_size of each epoch's order are left out.
+        epochs, callbacks, **kwargs
+            As for ``keras.Model.fit``.
+
+        Returns
+        -------
+        keras.callbacks.History
+            Per epoch the means of ``d_loss``, ``g_loss``, ``d_real`` and ``d_fake``.
+
+        Raises
+        ------
+        ValueError
+            If the images have the wrong shape or range, hold NaN, or are fewer than a batch.
+        RuntimeError
+            If a loss stops being finite; the message names the step.
+        """
+        low, high = _output_range(self.generator)
+        shape = (None, *self.discriminator.input_shape[1:])
+        images = check_array("images", images, shape=shape, low=low, high=high)
+        batches = ShuffledBatches(images, batch_size, seed=self.seed)
+        own = [batches.follow_epochs(), StopOnNaN()]
+        return super().fit(batches, epochs=epochs, shuffle=False, callbacks=[*own, *(callbacks or [])], **kwargs)
+
+    def sample(self, count, seed, average=True):
+        """Return `count` generated images for latents drawn with `seed`.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        seed : int
+            Seed of the latents.
+        average : bool, default=True
+            Use the averaged generator; False uses the one being trained.
+
+        Returns
+        -------
+        ndarray of shape (count, ...)
+        """
+        count = check_integer("count", count, low=1)
+        latents = keras.random.normal((count, self.latent_dim), seed=check_integer("seed", seed, low=0))
+        network = self.ema_generator if average else self.generator
+        return network.predict(latents, batch_size=1000, verbose=0)
+
+    def save_own_variables(self, store):
+        """Store the noise states, which Keras's weight files leave out: without them a resumed run repeats old noise."""
+        for index, variable in enumerate(_noise_states(self)):
+            store[f"noise_{index}"] = variable.numpy()
+
+    def load_own_variables(self, store):
+        """Restore what `save_own_variables` stored."""
+        for index, variable in enumerate(_noise_states(self)):
+            variable.assign(store[f"noise_{index}"][()])
+
+    def get_config(self):
+        """Return the two networks and the seed, for ``.keras`` files."""
+        serialize = keras.saving.serialize_keras_object
+        networks = {"generator": serialize(self.generator), "discriminator": serialize(self.discriminator)}
+        return {**super().get_config(), **networks, "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config):
+        """Build the model from what `get_config` returned."""
+        networks = {name: keras.saving.deserialize_keras_object(config.pop(name)) for name in ("generator", "discriminator")}
+        return cls(**networks, **config)
+
+    def get_compile_config(self):
+        """Return the optimizers and settings of ``compile``, for ``.keras`` files."""
+        serialize = keras.saving.serialize_keras_object
+        optimizers = (self.generator_optimizer, self.discriminator_optimizer)
+        return {"optimizers": [serialize(optimizer) for optimizer in optimizers], **self.settings}
+
+    def compile_from_config(self, config):
+        """Compile from what `get_compile_config` returned."""
+        optimizers = [keras.saving.deserialize_keras_object(entry) for entry in config["optimizers"]]
+        self.compile(*optimizers, **{name: value for name, value in config.items() if name != "optimizers"})
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Stop training with an error that names the step as soon as a logged number is NaN or infinite."""
+
+    def __init__(self):
+        super().__init__()
+        self.epoch = self.step = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remember the epoch for the message."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Check every number of the step."""
+        self.step += 1
+        bad = [name for name, value in (logs or {}).items() if not np.isfinite(value)]
+        if bad:
+            raise RuntimeError(
+                f"Training stopped: {', '.join(bad)} became NaN or infinite at step {self.step} "
+                f"(epoch {self.epoch + 1}, batch {batch + 1}). Try a smaller learning rate or a stronger penalty."
+            )
+
+
+class _Values:
+    """The arrays of a training step, looked up by the variable they stand for."""
+
+    def __init__(self, model, state):
+        self.groups = (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        )
+        self.arrays = {}
+        for variables, arrays in zip(self.groups, state, strict=True):
+            self.put(variables, arrays)
+
+    def __getitem__(self, variable):
+        return self.arrays[id(variable)]
+
+    def __setitem__(self, variable, array):
+        self.arrays[id(variable)] = array
+
+    def get(self, variables):
+        """Return the arrays of `variables` as a list."""
+        return [self[variable] for variable in variables]
+
+    def put(self, variables, arrays):
+        """Set the arrays of `variables`."""
+        for variable, array in zip(variables, arrays, strict=True):
+            self[variable] = array
+
+    def put_noise(self, network, arrays):
+        """Advance only the dropout noise of a frozen network; its weights and BatchNorm statistics stay."""
+        states = {id(variable) for variable in _noise_states(network)}
+        for variable, array in zip(network.non_trainable_variables, arrays, strict=True):
+            if id(variable) in states:
+                self[variable] = array
+
+    def items(self, variables):
+        """Return (variable, array) pairs, the form ``keras.StatelessScope`` takes."""
+        return [(variable, self[variable]) for variable in variables]
+
+    def state(self):
+        """Return all arrays in the order in which Keras's trainer gave them."""
+        return tuple(self.get(variables) for variables in self.groups)
+
+    def call(self, network, inputs, weights=None, updates=None):
+        """Return the network's training-mode outputs and its updated non-trainable arrays; nothing is stored."""
+        weights = self.get(network.trainable_variables) if weights is None else weights
+        updates = self.get(network.non_trainable_variables) if updates is None else updates
+        return network.stateless_call(weights, updates, inputs, training=True)
+
+    def descend(self, network, optimizer, loss):
+        """Move `network` one optimizer step down ``loss(weights) -> (value, aux)`` and return the aux."""
+        weights = self.get(network.trainable_variables)
+        gradients, aux = jax.grad(loss, has_aux=True)(weights)
+        weights, slots = optimizer.stateless_apply(self.get(optimizer.variables), gradients, weights)
+        self.put(network.trainable_variables, weights)
+        self.put(optimizer.variables, slots)
+        return aux
+
+    def draw(self, generator, sample):
+        """Return ``sample(generator)`` and advance the generator's state."""
+        with keras.StatelessScope(self.items([generator.state])) as scope:
+            drawn = sample(generator)
+        self[generator.state] = scope.get_current_value(generator.state)
+        return drawn
+
+
+def _noise_states(network):
+    """Return the states of the seed generators of a layer: its variables that are neither weights nor metrics."""
+    known = {id(variable) for variable in (*network.weights, *getattr(network, "metrics_variables", ()))}
+    return [variable for variable in network.non_trainable_variables if id(variable) not in known]
+
+
+def _check_pair(generator, discriminator):
+    """Raise a ValueError unless the two networks fit together."""
+    if generator.output_shape[1:] != discriminator.input_shape[1:]:
+        raise ValueError(
+            f"discriminator: its input shape is {discriminator.input_shape[1:]}, "
+            f"but the generator makes {generator.output_shape[1:]}; expected the same."
+        )
+    if discriminator.output_shape[1:] != (1,):
+        raise ValueError(f"discriminator: got output shape {discriminator.output_shape}, expected (None, 1).")
+    if _output_range(discriminator) != (None, None):
+        raise ValueError("discriminator: its last layer has an activation, expected logits (no sigmoid).")
+    if {id(v) for v in generator.variables} & {id(v) for v in discriminator.variables}:
+        raise ValueError("discriminator: got variables of the generator, expected two separate networks.")
+
+
+def _output_range(network):
+    """Return the range (low, high) of a network's last activation, or (None, None) when it has no bounds."""
+    ranges = {"sigmoid": (0, 1), "tanh": (-1, 1), "linear": (None, None)}
+    for layer in reversed(network.layers):
+        activation = getattr(layer, "activation", None)
+        if activation is not None:
+            return ranges.get(activation.__name__, (None, None))
+    return (None, None)

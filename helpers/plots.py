@@ -1,0 +1,101 @@
+"""Figures the chapters share; each function draws on axes, returns them and never shows them."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from helpers.datasets import check_images, check_integer
+
+STYLE = Path(__file__).with_name("book.mplstyle")
+
+
+def use_style():
+    """Apply the book's Matplotlib style to all figures that follow."""
+    plt.style.use(STYLE)
+
+
+def show_images(images, *, columns=10, titles=None, ax=None):
+    """Draw digits on a grid, black 0 to white 1, whatever their own range.
+
+    Parameters
+    ----------
+    images : array_like of shape (n, 28, 28, 1), (n, 28, 28) or (n, 784)
+        Grey levels in [0, 1].
+    columns : int, default=10
+        Digits a row.
+    titles : sequence of str, optional
+        One label a row, drawn at its left.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    sheet = tile(images, columns)
+    if ax is None:
+        ax = plt.subplots(figsize=(sheet.shape[1] / 40, sheet.shape[0] / 40))[1]
+    ax.imshow(sheet, vmin=0, vmax=1)
+    ax.grid(False)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    if titles is not None:
+        ax.set_yticks(np.arange(len(titles)) * 29 + 14, titles)
+        ax.tick_params(length=0)
+    return ax
+
+
+def tile(images, columns=10):
+    """Lay digits out on one sheet, row by row, a white line of one pixel between them.
+
+    Parameters
+    ----------
+    images : array_like of shape (n, 28, 28, 1), (n, 28, 28) or (n, 784)
+        Grey levels in [0, 1].
+    columns : int, default=10
+        Digits a row; places left over in the last row are white.
+
+    Returns
+    -------
+    ndarray of shape (29·rows − 1, 29·columns − 1)
+    """
+    images = check_images("images", images)
+    columns = min(check_integer("columns", columns, low=1), max(len(images), 1))
+    rows = -(-len(images) // columns)
+    sheet = np.ones((rows * 29, columns * 29), "float32")
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        sheet[row * 29 : row * 29 + 28, column * 29 : column * 29 + 28] = image[..., 0]
+    return sheet[:-1, :-1]
+
+
+def show_history(series, *, xlabel="epoch", ylabel="loss", references=None, ax=None):
+    """Draw curves over steps or epochs, with dashed lines for the values to read them against.
+
+    Parameters
+    ----------
+    series : dict of str to sequence of float
+        Label → values, one a step or epoch, counted from 1.
+    xlabel, ylabel : str
+        Axis labels.
+    references : dict of str to float, optional
+        Label → height of a dashed line, named at its right end.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = plt.subplots()[1] if ax is None else ax
+    for label, values in series.items():
+        ax.plot(np.arange(1, len(values) + 1), values, label=label)
+    for label, height in (references or {}).items():
+        ax.axhline(height, color="0.35", linestyle="--", linewidth=1)
+        ax.annotate(label, (1, height), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="0.35")
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend()
+    return ax
