@@ -21,7 +21,7 @@ def build():
             convolution(32),  # (14, 14, 16) -> (7, 7, 32)
             layers.Flatten(),
             layers.Dropout(0.3, seed=SEED),
-            layers.Dense(128, activation="silu", name=metrics.FEATURES_LAYER),
+            layers.Dense(128, activation="silu", name="features"),
             layers.Dropout(0.3, seed=SEED + 1),
             layers.Dense(10),
         ]
@@ -39,7 +39,8 @@ def main():
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
     network.fit(batches, epochs=EPOCHS, shuffle=False, callbacks=[batches.follow_epochs()], verbose=2)
-    network.save(metrics.CLASSIFIER_PATH)
+    outputs = [network.get_layer("features").output, network.outputs[0]]
+    keras.Model(network.inputs, outputs).save(metrics.CLASSIFIER_PATH)  # a new model: without the optimizer's state
     accuracy = {
         "validation_accuracy": network.evaluate(mnist.validation_images, mnist.validation_labels, verbose=0)[1],
         "test_accuracy": network.evaluate(mnist.test_images, mnist.test_labels, verbose=0)[1],

@@ -9,7 +9,6 @@ import numpy as np
 from helpers.datasets import check_array, check_images
 
 CLASSIFIER_PATH = Path(__file__).with_name("data") / "digit_classifier.keras"
-FEATURES_LAYER = "features"
 
 
 @functools.cache
@@ -32,13 +31,12 @@ def load_classifier(path=CLASSIFIER_PATH):
         If the file is missing or cannot be read.
     """
     try:
-        network = keras.saving.load_model(path, compile=False)
+        return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError) as error:
         raise RuntimeError(
             f"path: the classifier {path} cannot be read ({error}). Restore it with `git checkout -- {path}`, "
             "or make it again with `python -m experiments.digit_classifier`."
         ) from error
-    return keras.Model(network.inputs, [network.get_layer(FEATURES_LAYER).output, network.output])
 
 
 def features(images):
