@@ -1,32 +1,47 @@
-# Every target makes the environment first; the stamp file makes a ready one cost nothing.
-# Another interpreter: make PYTHON=python3.12 book
+# Every target makes the environment first; a stamp file makes a ready one cost nothing.
 PYTHON ?= python3
-# Only these notebooks for `make execute`; empty means all of the table of contents.
-CHAPTERS ?=
-
 BIN := .venv/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 READY := .venv/ready-$(VERSION)
-JUPYTER_BOOK := $(BIN)/jupyter-book build . -W --keep-going -n
+BUILD := $(BIN)/jupyter-book build . -W --keep-going -n --quiet
+PYTEST := $(BIN)/python -m pytest
+NBVAL := -p tools.nbval_budget --nbval-lax --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 300
 
-.PHONY: book test lab execute clean
+.PHONY: book test lab execute experiments clean
 
 book: $(READY)
-	$(JUPYTER_BOOK) --quiet
-	@echo "The book is ready. Open it with:  $(BIN)/python -m http.server --directory _build/html"
+	$(BUILD)
+	@echo "The book is built. Open it with:  $(BIN)/python -m http.server --directory _build/html"
 
-$(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
-	  echo "This book needs Python 3.11, 3.12 or 3.13, and \`$(PYTHON)\` is $(or $(VERSION),missing). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[book,test]'
-	@touch $@
+# In the order of cost, so that what is wrong shows early. Warnings of an incremental build would hide: hence rm.
+test: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(PYTEST) tests --ignore tests/browser
+	rm -rf _build
+	$(BUILD)
+	$(BIN)/python -m tools.browser
+	$(PYTEST) tests/browser
+	$(PYTEST) $(NBVAL) -W default book
 
 lab: $(READY)
-	$(BIN)/jupyter lab --notebook-dir=. book
+	$(BIN)/jupyter lab book
 
+# All notebooks, or some: make execute CHAPTERS="book/gans/broken_loop"
 execute: $(READY)
 	$(BIN)/python -m tools.execute $(CHAPTERS)
 
+# The long runs: make experiments NAME=gan_recipes
+experiments: $(READY)
+	$(if $(NAME),$(BIN)/python -m experiments.$(NAME),@echo "Name one, as in make experiments NAME=...:"; ls experiments/[!_]*.py | sed 's|.*/|  |; s|\.py$$||')
+
 clean:
 	rm -rf .venv _build .pytest_cache .ruff_cache *.egg-info
+
+# Another interpreter: make PYTHON=python3.12 book
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "The book needs Python\
+	 3.11, 3.12 or 3.13; $(PYTHON) is $(or $(VERSION),missing). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[book,test]'
+	@touch $@

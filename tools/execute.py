@@ -5,7 +5,6 @@ Usage: python -m tools.execute [book/gans/broken_loop ...]      (none: every not
 
 import argparse
 import hashlib
-import json
 import os
 import re
 import sys
@@ -47,7 +46,7 @@ def read_source(path):
         Without outputs.
     """
     notebook = jupytext.read(path, fmt=FORMAT)
-    notebook.metadata.get("jupytext", {}).pop("text_representation", None)
+    notebook.metadata["jupytext"] = {"formats": "ipynb,md:myst"}
     seen = Counter()
     for cell in notebook.cells:
         digest = hashlib.sha256(cell.source.encode()).hexdigest()[:8]
@@ -64,7 +63,8 @@ def execute(notebook, path):
     CellExecutionError, CellTimeoutError, DeadKernelError
         From nbclient, when a cell fails that is not tagged ``raises-exception``.
     """
-    with tqdm(total=len(notebook.cells), desc=str(path), unit="cell", mininterval=1) as bar:
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    with tqdm(total=cells, desc=str(path), unit="cell", mininterval=1) as bar:
         client = NotebookClient(
             notebook,
             timeout=SECONDS_PER_CELL,
@@ -73,6 +73,7 @@ def execute(notebook, path):
             record_timing=False,
             store_widget_state=True,
             coalesce_streams=True,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
             on_cell_complete=lambda **_: bar.update(),
         )
         client.execute()
@@ -80,7 +81,7 @@ def execute(notebook, path):
 
 
 def normalise(notebook):
-    """Replace addresses, paths of this machine and random widget ids; return a new notebook."""
+    """Replace addresses, paths of this machine and random widget ids; return the .ipynb's text."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             _clean(output)
@@ -89,7 +90,7 @@ def normalise(notebook):
     states = widgets.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
     for number, name in enumerate(states, start=1):
         text = text.replace(name, f"{number:032x}")
-    return nbformat.reads(text, as_version=4)
+    return text + "\n"
 
 
 def _clean(node):
@@ -148,10 +149,9 @@ def refresh(path):
         execute(notebook, path)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         return f"{path}, {_place(notebook)}:\n{error}"
-    notebook = normalise(notebook)
     config = load_jupytext_config(str(path.absolute()))
     write(path.with_suffix(".md"), jupytext.writes(notebook, fmt=FORMAT, config=config))
-    write(path, json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    write(path, normalise(notebook))
     return None
 
 

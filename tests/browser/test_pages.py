@@ -1,0 +1,93 @@
+"""Every page of the built book in a real browser: whole, silent and on its own."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from tools.pages import ROOT, notebooks, pages
+
+TITLE = "Autoencoders and GANs, Measured"
+LOADED = "() => [...document.images].every(image => image.complete)"
+
+
+def heading(path):
+    """Return the first heading of a page's source: the Markdown one of a pair."""
+    text = (ROOT / path).with_suffix(".md").read_text(encoding="utf-8")
+    return re.search(r"^# (.+)$", text, flags=re.MULTILINE).group(1).strip()
+
+
+def watch(page, site):
+    """Return a list that fills with whatever goes wrong while `page` loads."""
+    problems = []
+
+    def note(event, line, wrong=lambda _: True):
+        page.on(event, lambda seen: problems.append(line(seen)) if wrong(seen) else None)
+
+    note("console", lambda entry: f"{entry.text} {entry.location}", lambda entry: entry.type in ("error", "warning"))
+    note("pageerror", str)
+    note("requestfailed", lambda request: f"failed: {request.url}")
+    note("response", lambda reply: f"{reply.status}: {reply.url}", lambda reply: not reply.ok)
+    own = (f"{site}/", "data:", "blob:")
+    note("request", lambda request: f"foreign: {request.url}", lambda request: not request.url.startswith(own))
+    return problems
+
+
+@pytest.fixture(scope="module", params=pages(), ids=str)
+def visit(request, browser, site):
+    """A page of the table of contents, loaded once for all its tests."""
+    page = browser.new_page()
+    problems = watch(page, site)
+    page.goto(f"{site}/{request.param.with_suffix('.html')}", wait_until="networkidle")
+    page.evaluate("async () => { if (window.MathJax) await MathJax.startup.promise }")
+    page.wait_for_function(LOADED)
+    yield SimpleNamespace(page=page, problems=problems, path=request.param)
+    page.close()
+
+
+def test_page_logs_no_error_and_asks_only_its_own_site(visit):
+    assert visit.problems == []
+
+
+def test_title_is_the_heading(visit):
+    shown = visit.page.locator("article h1").first.evaluate("h => h.firstChild.textContent.trim()")
+    assert heading(visit.path).replace("*", "").replace("`", "") == shown
+    assert visit.page.title() in (TITLE, f"{shown} — {TITLE}")
+
+
+def test_images_are_loaded_and_have_alt_text(visit):
+    images = visit.page.locator("article img").evaluate_all("all => all.map(i => [i.src, i.naturalWidth, i.alt])")
+    assert [image for image in images if not (image[1] and image[2].strip())] == []
+
+
+def test_math_is_rendered(visit):
+    math = visit.page.locator("article .math")
+    assert math.count() == visit.page.locator("article .math:has(mjx-container)").count()
+    assert visit.page.locator("mjx-merror").count() == 0
+
+
+def test_no_button_points_at_another_repository(visit):
+    targets = visit.page.locator(".article-header-buttons a").evaluate_all("all => all.map(a => a.href)")
+    assert [target for target in targets if "executablebooks" in target] == []
+
+
+def test_notebooks_can_be_downloaded(visit, site):
+    if visit.path in notebooks():
+        assert visit.page.request.get(f"{site}/_sources/{visit.path}").ok
+
+
+def test_root_leads_to_the_first_page(browser, site):
+    page = browser.new_page()
+    problems = watch(page, site)
+    page.goto(f"{site}/")
+    page.wait_for_url(f"{site}/{pages()[0].with_suffix('.html')}")
+    assert problems == []
+
+
+def test_search_finds_a_page(browser, site):
+    page = browser.new_page()
+    problems = watch(page, site)
+    page.goto(f"{site}/search.html?q=autoencoder")
+    page.locator("#search-results li a").first.wait_for()
+    assert page.locator("#search-results li a").count() > 0
+    assert problems == []

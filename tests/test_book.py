@@ -1,0 +1,122 @@
+"""The committed book: its table of contents, its pairs, and what each executed notebook must hold."""
+
+import re
+import statistics
+
+import jupytext
+import nbformat
+import pytest
+from jupytext.compare import compare_notebooks
+
+from tools.pages import ROOT, notebooks, pages
+from tools.sphinx_book import RUN, gather, records
+
+NOTEBOOKS = notebooks()
+# The claims that a chapter must make, and the loosest bounds that they may have.
+REQUIRED = {
+    "book/autoencoders/first_autoencoder": {
+        "first-autoencoder-test-bce": {"at_most": 0.0920},
+        "first-autoencoder-sse-over-pca32": {"at_most": 0.60},
+    },
+    "book/gans/broken_loop": {
+        "broken-loop-generator-change": {"at_most": 0},
+        "broken-loop-loss-from-log2": {"at_most": 0.001},
+    },
+    "book/gans/corrected_loop": {
+        "real-fdd": {},
+        "source-recipe-fdd-over-improved": {"at_least": 20},
+        "improved-gan-fdd-over-real": {"at_most": 14},
+        "improved-gan-smallest-class-share": {"at_least": 0.05},
+    },
+}
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=str)
+def path(request):
+    """A notebook of the table of contents, relative to the root."""
+    return request.param
+
+
+@pytest.fixture
+def code(path):
+    """The notebook's code cells."""
+    return [cell for cell in nbformat.read(ROOT / path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    """Return a cell's tags."""
+    return cell.metadata.get("tags", [])
+
+
+def committed(suffix):
+    """List the files of a suffix under book/, relative to the root."""
+    files = (ROOT / "book").rglob(f"*{suffix}")
+    return {file.relative_to(ROOT) for file in files if ".ipynb_checkpoints" not in file.parts}
+
+
+def test_table_of_contents_lists_every_page_once():
+    pairs = {path.with_suffix(".md") for path in committed(".ipynb")}
+    assert sorted(pages()) == sorted(committed(".ipynb") | (committed(".md") - pairs))
+
+
+def test_pair_is_in_step(path):
+    source = jupytext.read(ROOT / path.with_suffix(".md"), fmt="md:myst")
+    compare_notebooks(jupytext.read(ROOT / path), source, fmt="md:myst")
+
+
+def test_notebook_was_executed_from_top_to_bottom(code):
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+
+
+def test_only_cells_that_should_fail_failed(code):
+    failed = {cell.id for cell in code if any(output.output_type == "error" for output in cell.outputs)}
+    assert failed == {cell.id for cell in code if "raises-exception" in tags(cell)}
+
+
+def test_helpers_come_before_keras(code):
+    lines = [line for cell in code for line in cell.source.splitlines()]
+    imports = [re.match(r"(?:import|from) (helpers|keras)\b", line) for line in lines]
+    assert next((found[1] for found in imports if found), "helpers") == "helpers"
+
+
+def test_code_cells_are_short(code):
+    lengths = [len(cell.source.splitlines()) for cell in code]
+    assert max(lengths) <= 25
+    assert statistics.median(lengths) <= 6
+
+
+def test_every_figure_has_alt_text(code):
+    with_image = [cell for cell in code if any("image/png" in output.get("data", {}) for output in cell.outputs)]
+    alt = {cell.id: cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "") for cell in with_image}
+    assert [cell for cell, text in alt.items() if not text.strip()] == []
+
+
+def test_last_cell_reports_the_run(path, code):
+    assert code[-1].source.rstrip(";") == "claims.report()"
+    assert "timing" in tags(code[-1])
+    (run,) = records(ROOT / path, RUN)
+    assert run["peak_memory_gib"] <= 2
+    assert run["seconds"] <= 90
+
+
+def test_outputs_name_no_folder_of_a_machine(code):
+    outputs = [
+        {**output, "data": {**output.get("data", {}), "image/png": ""}} for cell in code for output in cell.outputs
+    ]
+    assert re.findall(r"/(?:home|root|tmp|Users|work)/[\w./-]*", str(outputs)) == []
+
+
+def test_claims_are_made_once_and_reported():
+    claims, problems = gather(ROOT)
+    assert problems == []
+    assert all({"name", "value", "met", "versions", "device", "seconds", "date"} <= claim.keys() for claim in claims)
+
+
+@pytest.mark.parametrize("path", [name for name in NOTEBOOKS if name.with_suffix("").as_posix() in REQUIRED], ids=str)
+def test_chapter_makes_its_claims_within_bounds(path):
+    chapter = path.with_suffix("").as_posix()
+    made = {claim["name"]: claim for claim in gather(ROOT)[0] if claim["chapter"] == chapter}
+    assert REQUIRED[chapter].keys() <= made.keys()
+    for name, bounds in REQUIRED[chapter].items():
+        assert made[name]["value"] <= bounds.get("at_most", float("inf")), name
+        assert made[name]["value"] >= bounds.get("at_least", float("-inf")), name
