@@ -56,7 +56,12 @@ def committed(suffix):
 
 def test_table_of_contents_lists_every_page_once():
     pairs = {path.with_suffix(".md") for path in committed(".ipynb")}
-    assert sorted(pages()) == sorted(committed(".ipynb") | (committed(".md") - pairs))
+    existing = committed(".ipynb") | (committed(".md") - pairs)
+    assert len(pages()) == len(set(pages()))
+    assert {"missing": existing - set(pages()), "dangling": set(pages()) - existing} == {
+        "missing": set(),
+        "dangling": set(),
+    }
 
 
 def test_pair_is_in_step(path):

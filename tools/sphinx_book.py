@@ -1,4 +1,4 @@
-"""Sphinx extension of the book: gathers the claims of the committed notebooks into claims.json."""
+"""Sphinx extension of the book: writes claims.json from the committed notebooks, and the page at the root."""
 
 import json
 from collections import Counter
@@ -11,6 +11,18 @@ from tools.pages import notebooks
 
 CLAIM = "application/vnd.book.claim+json"
 RUN = "application/vnd.book.run+json"
+# sphinx_external_toc would write one with neither language, title nor icon, for which browsers then ask the host.
+FRONT_DOOR = """<!DOCTYPE html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <title>{title}</title>
+    <link rel="icon" href="_static/{icon}">
+    <meta http-equiv="refresh" content="0; url={first}.html">
+  </head>
+  <body><a href="{first}.html">{title}</a></body>
+</html>
+"""
 logger = logging.getLogger(__name__)
 
 
@@ -71,7 +83,17 @@ def write_claims(app):
     return []
 
 
+def write_front_door(app):
+    """Write the index.html that sends a reader on to the first page."""
+    page = FRONT_DOOR.format(
+        title=app.config.html_title, icon=Path(app.config.html_favicon).name, first=app.config.root_doc
+    )
+    (Path(app.outdir) / "index.html").write_text(page, encoding="utf-8")
+    return []
+
+
 def setup(app):
     """Register with Sphinx; this event comes at every build, also one that finds no page changed."""
+    app.connect("html-collect-pages", write_front_door)
     app.connect("html-collect-pages", write_claims)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tools.pages import ROOT, notebooks, pages
+from tools.sphinx_book import gather
 
 TITLE = "Autoencoders and GANs, Measured"
 LOADED = "() => [...document.images].every(image => image.complete)"
@@ -87,7 +88,15 @@ def test_root_leads_to_the_first_page(browser, site):
 def test_search_finds_a_page(browser, site):
     page = browser.new_page()
     problems = watch(page, site)
-    page.goto(f"{site}/search.html?q=autoencoder")
+    page.goto(f"{site}/{pages()[0].with_suffix('.html')}", wait_until="networkidle")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("autoencoders")
+    page.keyboard.press("Enter")
     page.locator("#search-results li a").first.wait_for()
-    assert page.locator("#search-results li a").count() > 0
+    assert page.locator("#search-results li a", has_text=TITLE).count() > 0
     assert problems == []
+
+
+def test_site_holds_every_claim(browser, site):
+    answer = browser.new_page().request.get(f"{site}/claims.json")
+    assert answer.json() == gather(ROOT)[0]
