@@ -25,7 +25,7 @@ test: $(READY)
 	$(PYTEST) $(NBVAL) -W default book
 
 lab: $(READY)
-	$(BIN)/jupyter lab book
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/book $(LAB)
 
 # All notebooks, or some: make execute CHAPTERS="book/gans/broken_loop"
 execute: $(READY)

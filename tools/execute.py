@@ -149,9 +149,9 @@ def refresh(path):
         execute(notebook, path)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         return f"{path}, {_place(notebook)}:\n{error}"
+    write(path, normalise(notebook))
     config = load_jupytext_config(str(path.absolute()))
     write(path.with_suffix(".md"), jupytext.writes(notebook, fmt=FORMAT, config=config))
-    write(path, normalise(notebook))
     return None
 
 
