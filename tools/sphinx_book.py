@@ -11,13 +11,13 @@ from tools.pages import notebooks
 
 CLAIM = "application/vnd.book.claim+json"
 RUN = "application/vnd.book.run+json"
-# sphinx_external_toc would write one with neither language, title nor icon, for which browsers then ask the host.
+# sphinx_external_toc would write one with neither language, title nor icon: browsers then ask the host for one.
 FRONT_DOOR = """<!DOCTYPE html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
     <title>{title}</title>
-    <link rel="icon" href="_static/{icon}">
+    <link rel="icon" href="data:,">
     <meta http-equiv="refresh" content="0; url={first}.html">
   </head>
   <body><a href="{first}.html">{title}</a></body>
@@ -85,9 +85,7 @@ def write_claims(app):
 
 def write_front_door(app):
     """Write the index.html that sends a reader on to the first page."""
-    page = FRONT_DOOR.format(
-        title=app.config.html_title, icon=Path(app.config.html_favicon).name, first=app.config.root_doc
-    )
+    page = FRONT_DOOR.format(title=app.config.html_title, first=app.config.root_doc)
     (Path(app.outdir) / "index.html").write_text(page, encoding="utf-8")
     return []
 
