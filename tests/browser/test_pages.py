@@ -81,7 +81,7 @@ def test_root_leads_to_the_first_page(browser, site):
     page = browser.new_page()
     problems = watch(page, site)
     page.goto(f"{site}/")
-    page.wait_for_url(f"{site}/{pages()[0].with_suffix('.html')}")
+    page.wait_for_url(f"{site}/{pages()[0].with_suffix('.html')}", wait_until="networkidle")
     assert problems == []
 
 
