@@ -1,0 +1,226 @@
+"""Each defect D2-D15 of the source's GAN loop, caught by its chapter's check, and absent in `helpers.gans.GAN`."""
+
+import inspect
+from types import SimpleNamespace
+
+import jax
+import jupytext
+import keras
+import numpy as np
+import pytest
+import source_loop
+
+from helpers import gans
+from tools.pages import ROOT
+
+CHAPTER = ROOT / "book" / "gans" / "broken_loop.md"
+IMAGES = np.random.default_rng(0).uniform(size=(32, 4, 4, 1)).astype("float32")
+REAL = np.random.default_rng(1).uniform(size=(60, 28, 28)).astype("float32")  # stands for MNIST in the source's loop
+BATCH = 8
+
+
+def cells(tag):
+    """Join the chapter's code cells that carry a tag."""
+    found = jupytext.read(CHAPTER, fmt="md:myst").cells
+    return "\n\n".join(cell.source for cell in found if tag in cell.metadata.get("tags", []))
+
+
+@pytest.fixture(scope="module")
+def checks():
+    """The chapter's own checks, so that what is taught is what is tested."""
+    names = {}
+    exec("import ast\nimport builtins\nimport numpy as np\n" + cells("check"), names)
+    return SimpleNamespace(**names)
+
+
+@pytest.fixture(scope="module")
+def broken(checks):
+    """The source's loop after its crashes are mended, spied on."""
+    return SimpleNamespace(**source_loop.run(*source_loop.CRASHES, spy=checks.Spy, X_train=REAL))
+
+
+class Recorder(keras.layers.Layer):
+    """Notes what the discriminator is handed, also inside gradients."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def call(self, inputs):
+        jax.debug.callback(lambda values: self.seen.append(np.array(values)), inputs)
+        return inputs
+
+
+def make_gan(recorder=None, **zeros):
+    """Return a small GAN; ``zeros`` go to the discriminator's last layer."""
+    dense, layers = keras.layers.Dense, keras.layers
+    generator = keras.Sequential(
+        [keras.Input((3,)), dense(16, activation="relu"), dense(16, activation="sigmoid"), layers.Reshape((4, 4, 1))]
+    )
+    first = [recorder] if recorder else []
+    discriminator = keras.Sequential(
+        [keras.Input((4, 4, 1)), *first, layers.Flatten(), dense(16, activation="relu"), dense(1, **zeros)]
+    )
+    return gans.GAN(generator, discriminator)
+
+
+def train(gan, *, generator_rate=0.01, discriminator_rate=0.01, eagerly=True):
+    """Train one epoch; return the history and the weights of G and D before."""
+    initial = gan.generator.get_weights(), gan.discriminator.get_weights()
+    optimizers = keras.optimizers.SGD(generator_rate), keras.optimizers.SGD(discriminator_rate)
+    gan.compile(*optimizers, run_eagerly=eagerly)
+    return gan.fit(IMAGES, batch_size=BATCH, verbose=0).history, initial
+
+
+@pytest.fixture(scope="module")
+def corrected():
+    """One epoch of `GAN.fit`, with every batch that D was handed: real and fake in D's step, then in G's."""
+    keras.utils.set_random_seed(0)
+    recorder = Recorder()
+    gan = make_gan(recorder)
+    kinds = dict(vars(gan))
+    history, initial = train(gan)
+    jax.effects_barrier()
+    real, fake = recorder.seen[0::4], recorder.seen[1::4]
+    labels = [np.ones((BATCH, 1)), np.zeros((BATCH, 1))] * len(real)
+    batches = [batch for pair in zip(real, fake, strict=True) for batch in pair]
+    return SimpleNamespace(
+        gan=gan, kinds=kinds, history=history, initial=initial, real=real, fake=fake, batches=batches, labels=labels
+    )
+
+
+def test_the_program_here_is_the_chapters():
+    names = {}
+    exec(cells("program"), names)
+    assert {name: names[name.lower()] for name in source_loop.PARTS} == source_loop.PARTS
+
+
+def test_d01_lost_indentation(checks):
+    assert not checks.compiles(source_loop.LOOP)
+    assert checks.compiles(source_loop.program("D1")["LOOP"])
+    assert checks.compiles(inspect.getsource(gans))
+
+
+def test_d02_reshape_that_does_not_fit(checks):
+    with pytest.raises(ValueError, match="total size"):
+        source_loop.run("D1", "D3", "D9", X_train=REAL)
+    assert not checks.keeps_size((784,), (7, 7, 4))
+    reshape = make_gan().generator.layers[-1]
+    assert checks.keeps_size(reshape.input.shape[1:], reshape.output.shape[1:])
+
+
+def test_d03_flatten_not_imported(checks):
+    with pytest.raises(NameError, match="Flatten"):
+        source_loop.run("D1", "D2", "D9", X_train=REAL)
+    parts = source_loop.program("D1")
+    before_the_loop = parts["IMPORTS"] + parts["DATA"] + parts["NETWORKS"]
+    assert checks.undefined_names(before_the_loop) == ["Flatten"]
+    assert checks.undefined_names(inspect.getsource(gans)) == []
+
+
+def test_d04_generator_ends_in_the_discriminator(checks, broken, corrected):
+    assert isinstance(broken.generator.layers[-1], keras.layers.Flatten)
+    assert not checks.makes_images(broken.generator, (28, 28, 1))
+    assert checks.makes_images(corrected.gan.generator, IMAGES.shape[1:])
+
+
+def test_d05_no_model_reaches_the_generator(checks, broken, corrected):
+    assert [type(layer).__name__ for layer in broken.network.layers] == ["InputLayer", "Dense", "Dense", "Dense"]
+    assert not checks.trains(broken.network, broken.generator)
+    assert checks.trains(corrected.gan, corrected.gan.generator)
+    assert checks.trains(corrected.gan, corrected.gan.discriminator)
+
+
+def test_d06_labels_overwritten(checks, broken, corrected):
+    assert checks.changed_kind({"y": np.zeros(3)}, vars(broken)) == ["y"]
+    own = ("generator", "discriminator", "ema_generator", "latent_dim", "noise", "seed")
+    assert checks.changed_kind({name: corrected.kinds[name] for name in own}, vars(corrected.gan)) == []
+
+
+def test_d07_data_set_overwritten_and_loaded_twice(checks, monkeypatch):
+    loads = []
+    bundle = SimpleNamespace(train_images=REAL[..., None], train_labels=np.zeros(len(REAL)))
+    monkeypatch.setattr("helpers.datasets.load_mnist", lambda: loads.append(1) or bundle)
+    names = {}
+    exec(source_loop.IMPORTS + source_loop.DATA, names)
+    before = dict(names)
+    exec(source_loop.DATA_AGAIN, names)
+    assert len(loads) == 2
+    assert checks.changed_kind(before, names) == ["mnist"]
+    mine = IMAGES.copy()
+    train(make_gan())
+    np.testing.assert_array_equal(IMAGES, mine)  # fit neither loads data of its own nor changes what it is given
+    assert len(loads) == 2
+
+
+def test_d08_no_real_image_reaches_the_discriminator(checks, broken, corrected):
+    flat = REAL.reshape(len(REAL), -1)
+    assert not checks.sees_real_images(broken.discriminator.batches, flat)
+    blank = source_loop.run(*source_loop.CRASHES, X_train=0 * REAL)
+    for mine, theirs in zip(blank["network"].get_weights(), broken.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    mended = source_loop.run(*source_loop.CRASHES, "D8", spy=checks.Spy, X_train=REAL)
+    assert checks.sees_real_images(mended["discriminator"].batches, flat)
+    assert checks.sees_real_images(corrected.real, IMAGES)
+    assert not checks.sees_real_images(corrected.fake, IMAGES)
+    assert sum(map(len, corrected.real)) == sum(map(len, corrected.fake))
+
+
+def test_d09_a_label_per_pixel(checks, broken):
+    with pytest.raises(ValueError, match="same shape"):
+        source_loop.run("D1", "D2", "D3", X_train=REAL)
+    assert not checks.labels_fit(broken.network, np.zeros_like(broken.fakes))
+    # One label an image and no other weight: a D that answers 1/2 has a loss of log 2 on each pile.
+    history, _ = train(make_gan(kernel_initializer="zeros"), generator_rate=0.0, discriminator_rate=0.0)
+    np.testing.assert_allclose(history["d_loss"], 2 * np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(history["g_loss"], np.log(2), rtol=1e-6)
+
+
+def test_d10_cast_to_bytes_blackens_the_images(checks, broken, corrected):
+    assert all(checks.grey_levels(batch) == 1 for batch in broken.discriminator.batches)
+    mended = source_loop.run(*source_loop.CRASHES, "D10", spy=checks.Spy, X_train=REAL)
+    assert all(checks.grey_levels(batch) > 2 for batch in mended["discriminator"].batches)
+    assert all(checks.grey_levels(batch) > 2 for batch in corrected.fake)
+    assert checks.grey_levels(corrected.gan.sample(4, seed=0)) > 2
+
+
+def test_d11_generator_step_trains_the_discriminator(checks, broken):
+    before = broken.generator.get_weights(), broken.network.get_weights()
+    broken.network.train_on_batch(broken.fakes, np.ones((len(broken.fakes), 1)))
+    assert max(checks.change(before[0], broken.generator.get_weights())) == 0
+    assert max(checks.change(before[1], broken.network.get_weights())) > 0
+    for rates, still, moving in (
+        ({"discriminator_rate": 0.0}, "discriminator", "generator"),
+        ({"generator_rate": 0.0}, "generator", "discriminator"),
+    ):
+        gan = make_gan()
+        _, initial = train(gan, **rates)
+        initial = dict(zip(("generator", "discriminator"), initial, strict=True))
+        assert max(checks.change(initial[still], getattr(gan, still).get_weights())) == 0
+        assert max(checks.change(initial[moving], getattr(gan, moving).get_weights())) > 0
+
+
+def test_d12_generator_never_trained(checks, broken, corrected):
+    assert max(checks.change(broken.initial[0], broken.generator.get_weights())) == 0
+    assert isinstance(broken.fakes, np.ndarray)
+    assert max(checks.change(corrected.initial[0], corrected.gan.generator.get_weights())) > 0
+
+
+def test_d13_log_2_without_learning(checks, broken, corrected):
+    assert np.abs(np.array(broken.losses) - np.log(2)).max() < 0.001
+    assert checks.contradicts(broken.discriminator.batches, broken.discriminator.labels)
+    assert checks.spread(broken.fakes) == 0
+    assert not checks.contradicts(corrected.batches, corrected.labels)
+    assert checks.spread(corrected.gan.sample(16, seed=0)) > 0
+
+
+def test_d14_zero_input_freezes_the_weights(checks, broken, corrected):
+    assert checks.frozen(broken.initial[1], broken.network.get_weights()) == 5
+    assert checks.frozen(corrected.initial[1], corrected.gan.discriminator.get_weights()) == 0
+    assert checks.frozen(corrected.initial[0], corrected.gan.generator.get_weights()) == 0
+
+
+def test_d15_epochs_that_visit_no_image(checks, broken, corrected):
+    assert checks.visits(broken.discriminator.batches, REAL.reshape(len(REAL), -1)).max() == 0
+    np.testing.assert_array_equal(checks.visits(corrected.real, IMAGES), 1)
+    assert len(corrected.real) == checks.steps_per_epoch(len(IMAGES), BATCH)
