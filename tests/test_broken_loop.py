@@ -72,6 +72,12 @@ def train(gan, *, generator_rate=0.01, discriminator_rate=0.01, eagerly=True):
     return gan.fit(IMAGES, batch_size=BATCH, verbose=0).history, initial
 
 
+def score_gap(gan):
+    """Return by how much D scores real images over fakes."""
+    fakes = gan.generator(np.random.default_rng(0).normal(size=(32, 3)))
+    return float(np.mean(gan.discriminator(IMAGES)) - np.mean(gan.discriminator(fakes)))
+
+
 @pytest.fixture(scope="module")
 def corrected():
     """One epoch of `GAN.fit`, with every batch that D was handed: real and fake in D's step, then in G's."""
@@ -211,6 +217,11 @@ def test_d13_log_2_without_learning(checks, broken, corrected):
     assert checks.contradicts(broken.discriminator.batches, broken.discriminator.labels)
     assert checks.spread(broken.fakes) == 0
     assert not checks.contradicts(corrected.batches, corrected.labels)
+    # Those labels are what the loss means: D's steps alone raise real scores over fake ones.
+    gan = make_gan()
+    before = score_gap(gan)
+    train(gan, generator_rate=0.0, discriminator_rate=0.1)
+    assert score_gap(gan) > before
     assert checks.spread(corrected.gan.sample(16, seed=0)) > 0
 
 
