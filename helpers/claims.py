@@ -2,6 +2,7 @@
 
 import datetime
 import importlib.metadata
+import math
 import platform
 import resource
 import sys
@@ -43,18 +44,25 @@ def check(name, value, *, at_most=None, at_least=None, unit="", source=None, met
         If the number is not finite or is on the wrong side of its bound.
     """
     value = float(value)
-    within = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
-    bounds = [f"{word} {bound:g}" for word, bound in (("at most", at_most), ("at least", at_least)) if bound is not None]
-    expected = " and ".join(bounds) or "reported, no bound"
-    if value != value or abs(value) == float("inf"):
+    if not math.isfinite(value):
         raise AssertionError(f"{name}: got {value}, expected a finite number.")
+    within = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
+    expected = _bounds(at_most, at_least)
     if within != met:
-        raise AssertionError(f"{name}: got {value:.6g} {unit}, expected {expected}{'' if met else ' to be out of reach'}.")
+        raise AssertionError(
+            f"{name}: got {value:.6g} {unit}, expected {expected}{'' if met else ', stated as not met'}."
+        )
     line = f"{name} = {value:.6g} {unit}".rstrip() + f"   ({'' if within else 'NOT MET: '}{expected})"
     record = dict(name=name, value=value, at_most=at_most, at_least=at_least, source=source, met=within, unit=unit)
     display({"text/plain": line, CLAIM_MIME: record}, raw=True)
     glue(name, value)
     return value
+
+
+def _bounds(at_most, at_least):
+    """Say the bounds in words."""
+    bounds = {"at most": at_most, "at least": at_least}
+    return " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None) or "no bound"
 
 
 def glue(name, value):

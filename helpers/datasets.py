@@ -265,7 +265,9 @@ def check_array(name, array, *, shape, low=None, high=None):
         raise ValueError(f"{name}: got dtype {array.dtype}, expected numbers.")
     if not np.isfinite(array).all():
         bad = np.argwhere(~np.isfinite(array))
-        raise ValueError(f"{name}: got {len(bad)} values that are NaN or infinite, the first at {tuple(bad[0].tolist())}.")
+        raise ValueError(
+            f"{name}: got {len(bad)} values that are NaN or infinite, the first at {tuple(bad[0].tolist())}."
+        )
     _check_range(name, array, low, high)
     return array.astype("float32", copy=False)
 

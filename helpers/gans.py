@@ -1,6 +1,8 @@
 """Adversarial losses as plain functions of logits, and a Keras model that trains a GAN with ``fit`` on JAX."""
 
-from typing import Callable, NamedTuple
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -287,6 +289,59 @@ def _input_gradients(score, images):
     return gradients.reshape(len(images), -1)
 
 
+# --- Networks --------------------------------------------------------------------------------------------------------
+
+
+def source_networks():
+    """Return the source article's generator 100-256-512-784 and discriminator 784-1024-512-1, ReLU, as logits.
+
+    Returns
+    -------
+    generator, discriminator : keras.Sequential
+        Latents (n, 100) → images (n, 28, 28, 1) in (0, 1); images → logits (n, 1).
+    """
+    return dense_networks(100, (256, 512), (1024, 512), "relu")
+
+
+def improved_networks():
+    """Return the chapter's improved pair: 32 latents, 256-512 and 512-512 hidden units, leaky ReLU of slope 0.2.
+
+    Returns
+    -------
+    generator, discriminator : keras.Sequential
+        Latents (n, 32) → images (n, 28, 28, 1) in (0, 1); images → logits (n, 1).
+    """
+    return dense_networks(32, (256, 512), (512, 512), "leaky_relu")
+
+
+def dense_networks(latent_dim, generator_units, discriminator_units, activation):
+    """Return a fully connected generator of 28 x 28 images and a discriminator that gives logits.
+
+    Parameters
+    ----------
+    latent_dim : int
+        Numbers in a latent vector.
+    generator_units, discriminator_units : sequence of int
+        Hidden units, layer by layer.
+    activation : str
+        Keras name of the hidden activation; "leaky_relu" has slope 0.2.
+
+    Returns
+    -------
+    generator, discriminator : keras.Sequential
+        Latents (n, latent_dim) → images (n, 28, 28, 1) in (0, 1); images → logits (n, 1).
+    """
+    latent_dim = check_integer("latent_dim", latent_dim, low=1)
+
+    def hidden(sizes):
+        return [keras.layers.Dense(size, activation=activation) for size in sizes]
+
+    pixels = [keras.layers.Dense(784, activation="sigmoid"), keras.layers.Reshape((28, 28, 1))]
+    generator = keras.Sequential([keras.Input((latent_dim,)), *hidden(generator_units), *pixels], name="generator")
+    logits = [keras.layers.Flatten(), *hidden(discriminator_units), keras.layers.Dense(1)]
+    return generator, keras.Sequential([keras.Input((28, 28, 1)), *logits], name="discriminator")
+
+
 # --- The model -------------------------------------------------------------------------------------------------------
 
 
@@ -347,6 +402,7 @@ class GAN(keras.Model):
         r1=0.0,
         r2=0.0,
         gradient_penalty=0.0,
+        penalty_batch=None,
         ema=0.999,
         **kwargs,
     ):
@@ -362,6 +418,9 @@ class GAN(keras.Model):
             γ of the penalties (γ/2) E‖∇D‖² on real images and on fakes.
         gradient_penalty : float, default=0
             Factor of `gradient_penalty` (10 in the paper on WGAN-GP).
+        penalty_batch : int, optional
+            How many images of the batch the penalties are averaged over; all by default. Fewer estimate the same
+            objective, more noisily, at a fraction of the cost: the penalties are the dearest part of a step.
         ema : float, default=0.999
             Share of the old average kept at each step, in [0, 1); 0 makes the average a copy of the generator.
         **kwargs
@@ -375,13 +434,15 @@ class GAN(keras.Model):
         for name, value in weights.items():
             if not 0 <= value < (1 if name == "ema" else np.inf):
                 raise ValueError(f"{name}: got {value!r}, expected a number >= 0{' and < 1' * (name == 'ema')}.")
+        if penalty_batch is not None:
+            check_integer("penalty_batch", penalty_batch, low=1)
         # Identity, not the path, decides whose variable it is: paths change when a saved model is loaded.
         owner = {id(variable): generator_optimizer for variable in self.generator.trainable_variables}
         both = keras.optimizers.MultiOptimizer(lambda variable: owner.get(id(variable), discriminator_optimizer))
         super().compile(optimizer=both, **kwargs)
         self.optimizer.build(self.trainable_variables)
         self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
-        self.game, self.settings = LOSSES[loss], dict(loss=loss, **weights)
+        self.game, self.settings = LOSSES[loss], dict(loss=loss, penalty_batch=penalty_batch, **weights)
 
     # -- one training step --
 
@@ -399,13 +460,15 @@ class GAN(keras.Model):
         """Move D one step; G makes the fakes but is not changed."""
         fake, updates = values.call(self.generator, self._latents(values, len(real)))
         values.put_noise(self.generator, updates)
-        between = values.draw(self.noise, lambda seed: keras.random.uniform((len(real),), seed=seed))
+        few = slice(self.settings["penalty_batch"])
+        between = self._interpolation_weights(values, len(real[few]))
 
         def loss(weights):
             real_logits, updates = values.call(self.discriminator, real, weights)
             fake_logits, updates = values.call(self.discriminator, fake, weights, updates)
             adversarial = self.game.discriminator(real_logits, fake_logits)
-            penalty = self._penalty(lambda x: values.call(self.discriminator, x, weights)[0], real, fake, between)
+            score = functools.partial(self._score, values, weights)
+            penalty = self._penalty(score, real[few], fake[few], between)
             return adversarial + penalty, ((adversarial, real_logits, fake_logits), updates)
 
         seen, updates = values.descend(self.discriminator, self.discriminator_optimizer, loss)
@@ -432,6 +495,16 @@ class GAN(keras.Model):
     def _latents(self, values, count):
         """Draw fresh latents (count, latent_dim) from the noise state in `values`."""
         return values.draw(self.noise, lambda seed: keras.random.normal((count, self.latent_dim), seed=seed))
+
+    def _interpolation_weights(self, values, count):
+        """Draw uniform weights (count,) for the gradient penalty; without it the noise state stays where it is."""
+        if not self.settings["gradient_penalty"]:
+            return None
+        return values.draw(self.noise, lambda seed: keras.random.uniform((count,), seed=seed))
+
+    def _score(self, values, weights, images):
+        """Return D's logits, for the penalties' gradients with respect to the images."""
+        return values.call(self.discriminator, images, weights)[0]
 
     def _penalty(self, score, real, fake, between):
         """Return the sum of D's regularisers that were switched on in ``compile``."""
@@ -520,7 +593,7 @@ class GAN(keras.Model):
         return network.predict(latents, batch_size=1000, verbose=0)
 
     def save_own_variables(self, store):
-        """Store the noise states, which Keras's weight files leave out: without them a resumed run repeats old noise."""
+        """Store the noise states, which Keras's weight files leave out: a resumed run would repeat old noise."""
         for index, variable in enumerate(_noise_states(self)):
             store[f"noise_{index}"] = variable.numpy()
 
@@ -538,8 +611,8 @@ class GAN(keras.Model):
     @classmethod
     def from_config(cls, config):
         """Build the model from what `get_config` returned."""
-        networks = {name: keras.saving.deserialize_keras_object(config.pop(name)) for name in ("generator", "discriminator")}
-        return cls(**networks, **config)
+        deserialize = keras.saving.deserialize_keras_object
+        return cls(deserialize(config.pop("generator")), deserialize(config.pop("discriminator")), **config)
 
     def get_compile_config(self):
         """Return the optimizers and settings of ``compile``, for ``.keras`` files."""
@@ -573,6 +646,46 @@ class StopOnNaN(keras.callbacks.Callback):
                 f"Training stopped: {', '.join(bad)} became NaN or infinite at step {self.step} "
                 f"(epoch {self.epoch + 1}, batch {batch + 1}). Try a smaller learning rate or a stronger penalty."
             )
+
+
+class SampleFilm(keras.callbacks.Callback):
+    """Keep samples at the same latents as training goes on; only the network changes from frame to frame.
+
+    Parameters
+    ----------
+    steps : iterable of int
+        After which training steps to look; 0 is before the first.
+    count : int, default=10
+        Samples a frame.
+    seed : int, default=0
+        Seed of the latents.
+    average : bool, default=True
+        Look at the averaged generator.
+
+    Attributes
+    ----------
+    frames : dict of int to ndarray of shape (count, ...)
+        Step → samples.
+    """
+
+    def __init__(self, steps, count=10, seed=0, average=True):
+        super().__init__()
+        self.steps, self.arguments = set(steps), dict(count=count, seed=seed, average=average)
+        self.step, self.frames = 0, {}
+
+    def on_train_begin(self, logs=None):
+        """Look before the first step."""
+        self._look()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Count the step and look if it is one of `steps`."""
+        self.step += 1
+        self._look()
+
+    def _look(self):
+        if self.step in self.steps:
+            self.model.jax_state_sync()  # during `fit` the weights live in the trainer's state, not in the model
+            self.frames[self.step] = self.model.sample(**self.arguments)
 
 
 class _Values:
