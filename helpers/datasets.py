@@ -95,7 +95,8 @@ def _read_mnist(path):
     """Return the four official arrays, or raise an error that says what to do."""
     mend = "Restore it with `git checkout -- helpers/data/mnist.npz`, or install the book's package again."
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # NumPy leaves a file that it opened by name open when it turns out to be damaged.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in MNIST_MD5}
     except FileNotFoundError:
         raise RuntimeError(f"path: the MNIST file {path} is missing. {mend}") from None

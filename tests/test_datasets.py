@@ -1,0 +1,173 @@
+"""MNIST is the real one or an error; batches visit each image once; bad arrays are named."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from helpers import datasets
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return datasets.load_mnist()
+
+
+def test_mnist_has_its_official_shapes_and_range(mnist):
+    assert mnist.train_images.shape == (50_000, 28, 28, 1)
+    assert mnist.validation_images.shape == (10_000, 28, 28, 1)
+    assert mnist.test_images.shape == (10_000, 28, 28, 1)
+    for images in (mnist.train_images, mnist.test_images):
+        assert images.dtype == "float32"
+        assert (images.min(), images.max()) == (0, 1)
+    assert mnist.test_labels.dtype == "int32"
+    # The first labels of both official files, and the official counts of the test digits.
+    assert mnist.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert np.bincount(mnist.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+def test_no_test_or_validation_image_is_trained_on(mnist):
+    def hashes(images):
+        return {image.tobytes() for image in images}
+
+    assert not hashes(mnist.train_images) & hashes(mnist.test_images)
+    assert not hashes(mnist.train_images) & hashes(mnist.validation_images)
+
+
+@pytest.mark.parametrize("size", [0, 1, 59_999])
+def test_the_validation_images_come_from_the_end_of_the_training_file(size, mnist):
+    split = datasets.load_mnist(validation_size=size)
+    assert len(split.train_images) == 60_000 - size
+    assert len(split.validation_images) == size
+    if size == 1:
+        assert np.array_equal(split.validation_images[0], mnist.validation_images[-1])
+
+
+@pytest.mark.parametrize("size", [-1, 60_000, 2.5, "1", True])
+def test_validation_size_is_checked(size):
+    with pytest.raises(ValueError, match=r"validation_size: got .*, expected an integer from 0 to 59999"):
+        datasets.load_mnist(size)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(RuntimeError, match=r"is missing\. Restore it with `git checkout"):
+        datasets.load_mnist(path=tmp_path / "mnist.npz")
+
+
+@pytest.mark.parametrize("keep", [0, 1000, 5_000_000])
+def test_a_truncated_file_is_an_error(tmp_path, keep):
+    path = tmp_path / "mnist.npz"
+    path.write_bytes(datasets.MNIST_PATH.read_bytes()[:keep])
+    with pytest.raises(RuntimeError, match=r"cannot be read .* Restore it"):
+        datasets.load_mnist(path=path)
+
+
+def test_one_changed_byte_is_an_error(tmp_path):
+    content = bytearray(datasets.MNIST_PATH.read_bytes())
+    content[len(content) // 2] ^= 1
+    path = tmp_path / "mnist.npz"
+    path.write_bytes(content)
+    with pytest.raises(RuntimeError, match="Restore it"):
+        datasets.load_mnist(path=path)
+
+
+def test_other_digits_are_not_mnist(tmp_path):
+    path = tmp_path / "mnist.npz"
+    arrays = {name: np.zeros(2, "uint8") for name in datasets.MNIST_MD5}
+    np.savez(path, **arrays)
+    with pytest.raises(RuntimeError, match=r"has MD5 .*, expected .*: it is not MNIST"):
+        datasets.load_mnist(path=path)
+
+
+def test_a_file_without_the_arrays_is_an_error(tmp_path):
+    path = tmp_path / "mnist.npz"
+    np.savez(path, x=np.zeros(1))
+    with pytest.raises(RuntimeError, match="cannot be read"):
+        datasets.load_mnist(path=path)
+
+
+@given(count=st.integers(1, 40), batch_size=st.integers(1, 40), seed=st.integers(0, 9), epoch=st.integers(0, 9))
+def test_an_epoch_visits_each_image_at_most_once(count, batch_size, seed, epoch):
+    images = np.arange(count)
+    if batch_size > count:
+        with pytest.raises(ValueError, match=f"batch_size: got {batch_size}, but there are only {count} images"):
+            datasets.ShuffledBatches(images, batch_size, seed)
+        return
+    batches = datasets.ShuffledBatches(images, batch_size, seed)
+    batches.set_epoch(epoch)
+    seen = np.concatenate([batches[index][0] for index in range(len(batches))])
+    assert len(seen) == len(np.unique(seen)) == count // batch_size * batch_size
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    def order(seed, epoch):
+        batches = datasets.ShuffledBatches(np.arange(100), 10, seed)
+        batches.set_epoch(epoch)
+        return batches.order.tolist()
+
+    assert order(1, 5) == order(1, 5)
+    assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
+
+
+def test_labels_stay_with_their_images():
+    images = np.arange(20).reshape(20, 1, 1, 1)
+    batches = datasets.ShuffledBatches(images, 5, seed=3, labels=np.arange(20))
+    for index in range(4):
+        batch, labels = batches[index]
+        assert np.array_equal(batch[:, 0, 0, 0], labels)
+    with pytest.raises(ValueError, match="labels: got 3 labels, expected one for each of the 20 images"):
+        datasets.ShuffledBatches(images, 5, labels=np.arange(3))
+
+
+def test_shifts_move_whole_pixels_and_lose_only_what_leaves_the_frame():
+    images = np.zeros((200, 7, 7, 1), "float32")
+    images[:, 3, 3] = 1
+    shifted = datasets.shift_images(images, np.random.default_rng(0), reach=2)
+    places = np.argwhere(shifted[..., 0] == 1)
+    assert len(places) == 200
+    assert set(places[:, 1]) == set(places[:, 2]) == {1, 2, 3, 4, 5}
+    assert shifted.sum() == 200
+
+
+def test_idx_md5_is_the_hash_of_the_idx_file():
+    import hashlib
+
+    array = np.array([[1, 2, 3], [4, 5, 6]], "uint8")
+    file = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6])
+    assert datasets.idx_md5(array) == hashlib.md5(file).hexdigest()
+    assert datasets.idx_md5(np.asfortranarray(array)) == datasets.idx_md5(array)
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from(["float32", "float64", "int32", "uint8"]),
+        hnp.array_shapes(min_dims=1, max_dims=3, max_side=4),
+        elements=st.integers(0, 1),
+    )
+)
+def test_good_arrays_come_back_as_float32(array):
+    checked = datasets.check_array("x", array, shape=(None,) * array.ndim, low=0, high=1)
+    assert checked.dtype == "float32"
+    assert np.array_equal(checked, array)
+
+
+@pytest.mark.parametrize("shape", [(3, 784), (3, 28, 28), (3, 28, 28, 1), (0, 28, 28)])
+def test_images_come_back_in_one_shape(shape):
+    assert datasets.check_images("images", np.zeros(shape)).shape == (shape[0], 28, 28, 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((3, 783)), r"digits: got shape \(3, 783\), expected \(n, 28, 28, 1\), \(n, 28, 28\) or \(n, 784\)"),
+        (np.zeros((28, 28)), r"digits: got shape \(28, 28\)"),
+        (np.zeros(784), r"digits: got shape \(784,\)"),
+        (np.full((1, 784), 255), r"digits: got values from 255 to 255, expected 0 to 1. Were the pixels divided"),
+        (np.full((1, 784), -0.1), r"digits: got values from -0.1 to -0.1, expected 0 to 1."),
+        (np.full((1, 784), np.nan), r"digits: got 784 values that are NaN or infinite, the first at \(0, 0, 0, 0\)"),
+    ],
+)
+def test_bad_images_are_named(images, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.check_images("digits", images)

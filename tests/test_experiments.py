@@ -1,0 +1,49 @@
+"""The stored weights give the reported numbers again."""
+
+import numpy as np
+import pytest
+
+from experiments import gan_recipes, record
+from helpers import datasets, metrics
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return datasets.load_mnist()
+
+
+@pytest.fixture(scope="module")
+def real_features(mnist):
+    return metrics.features(mnist.test_images)
+
+
+def test_the_classifiers_reported_accuracy(mnist):
+    reported = record.read("digit_classifier")
+    for split in ("validation", "test"):
+        images, labels = getattr(mnist, f"{split}_images"), getattr(mnist, f"{split}_labels")
+        accuracy = (metrics.predict_labels(images) == labels).mean()
+        assert abs(accuracy - reported[f"{split}_accuracy"]) < 2e-4  # two digits, for another CPU's rounding
+
+
+@pytest.mark.parametrize("seed", gan_recipes.SEEDS)
+@pytest.mark.parametrize("recipe", gan_recipes.RECIPES)
+def test_the_reported_distances(recipe, seed, real_features):
+    (reported,) = [r for r in record.read("gan_recipes")["runs"] if (r["recipe"], r["seed"]) == (recipe, seed)]
+    measured = gan_recipes.measure(recipe, seed, real_features)
+    assert np.isclose(measured["fdd"], reported["fdd"], rtol=1e-3)
+    assert abs(measured["smallest_class_share"] - reported["smallest_class_share"]) <= 2e-4
+
+
+def test_the_recipes_are_the_reported_ones():
+    for name, reported in record.read("gan_recipes")["recipes"].items():
+        recipe = gan_recipes.RECIPES[name]
+        assert reported == {**vars(recipe), "networks": recipe.networks.__name__}
+
+
+def test_a_record_survives_a_killed_writer(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    record.write("run", value=1)
+    with pytest.raises(TypeError):
+        record.write("run", value=object())
+    assert record.read("run")["value"] == 1
+    assert record.read("run")["conditions"]["cpus"] >= 1

@@ -1,0 +1,61 @@
+"""Figures are drawn on the axes given, show what they were handed, and are never shown by the helper."""
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from helpers import plots
+
+matplotlib.use("agg")
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize(("count", "columns", "shape"), [(1, 10, (28, 28)), (10, 10, (28, 289)), (11, 5, (86, 144))])
+def test_tiles_have_a_line_of_one_pixel_between_them(count, columns, shape):
+    sheet = plots.tile(np.zeros((count, 784)), columns)
+    assert sheet.shape == shape
+    if count > 1:
+        assert sheet[0, 28] == 1
+
+
+def test_tiles_stand_in_reading_order():
+    images = np.arange(6).reshape(6, 1) / 10 * np.ones((6, 784))
+    sheet = plots.tile(images, columns=3)
+    assert np.allclose([sheet[0, 0], sheet[0, 29], sheet[0, 58], sheet[29, 0]], [0, 0.1, 0.2, 0.3])
+
+
+def test_images_are_drawn_from_black_to_white_whatever_their_range():
+    ax = plots.show_images(np.full((2, 28, 28), 0.5), titles=["row"])
+    assert ax.images[0].get_clim() == (0, 1)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["row"]
+
+
+def test_given_axes_are_used():
+    _, ax = plt.subplots()
+    assert plots.show_images(np.zeros((1, 784)), ax=ax) is ax
+    assert plots.show_history({"a": [1, 2]}, ax=ax) is ax
+    assert len(plt.get_fignums()) == 1
+
+
+def test_histories_count_from_one_and_name_their_references():
+    ax = plots.show_history({"train": [3, 2, 1]}, references={"log 2": 0.69}, xlabel="step")
+    assert ax.lines[0].get_xdata().tolist() == [1, 2, 3]
+    assert "log 2" in [text.get_text() for text in ax.texts]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("step", "loss")
+
+
+def test_bad_images_are_named():
+    with pytest.raises(ValueError, match=r"images: got shape \(3, 5\)"):
+        plots.show_images(np.zeros((3, 5)))
+
+
+def test_the_style_file_is_valid():
+    with matplotlib.rc_context():
+        plots.use_style()
+        assert matplotlib.rcParams["image.cmap"] == "gray"
