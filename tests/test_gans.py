@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import jax
+import jax.experimental
 import jax.numpy as jnp
 import keras
 import numpy as np
@@ -15,6 +16,8 @@ from helpers import gans
 RNG = np.random.default_rng(0)
 REAL, FAKE = RNG.normal(size=(2, 8)).astype("float32")
 layers = keras.layers
+# It left jax.experimental in JAX 0.8; Colab still has 0.7.
+enable_x64 = getattr(jax, "enable_x64", None) or jax.experimental.enable_x64
 
 
 def sigmoid(a):
@@ -55,7 +58,7 @@ def test_losses_equal_their_definitions(name):
 @pytest.mark.parametrize("argument", [0, 1])
 def test_loss_gradients_equal_finite_differences(name, player, argument):
     function = jax.jit(getattr(gans.LOSSES[name], player))
-    with jax.enable_x64(True):
+    with enable_x64(True):
         logits = [jnp.asarray(REAL, "float64"), jnp.asarray(FAKE, "float64")]
         gradient = jax.grad(function, argnums=argument)(*logits)
         for index in range(len(REAL)):
@@ -118,7 +121,7 @@ def test_gradient_penalty_has_finite_gradients_where_the_score_is_flat():
 
 
 def test_penalties_have_correct_parameter_gradients():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         images = jnp.asarray(IMAGES, "float64")
 
         @jax.jit
@@ -190,9 +193,9 @@ def weights_in(gan, state):
     return arrays(gan.generator.weights, values), arrays(gan.discriminator.weights, values)
 
 
-@pytest.mark.parametrize("loss", gans.LOSSES)
-def test_a_step_of_one_network_leaves_the_other_bit_identical(loss):
-    gan = small_gan(loss=loss)
+@pytest.mark.parametrize(("loss", "penalty"), [("relativistic", 0.0), ("wasserstein", 10.0)])
+def test_a_step_of_one_network_leaves_the_other_bit_identical(loss, penalty):
+    gan = small_gan(loss=loss, gradient_penalty=penalty)
     state = state_of(gan)
     g_before, d_before = weights_in(gan, state)
     state = half_step(gan, "discriminator")(state)
@@ -258,11 +261,10 @@ def test_an_epoch_shows_the_discriminator_every_image_once(monkeypatch):
     step = gan.train_step
 
     def spy(state, data):
-        seen.extend(np.asarray(data[0])[:, 0, 0, 0].tolist())
+        jax.debug.callback(lambda values: seen.extend(values.tolist()), data[0][:, 0, 0, 0], ordered=True)
         return step(state, data)
 
     monkeypatch.setattr(gan, "train_step", spy)
-    gan.run_eagerly = True
     gan.fit(images, batch_size=8, epochs=2, verbose=0)
     assert sorted(seen[:32]) == sorted(seen[32:]) == images[:, 0, 0, 0].tolist()
     assert seen[:32] != seen[32:]
@@ -292,7 +294,7 @@ def test_the_discriminator_learns_to_tell():
 
 @pytest.mark.parametrize("loss", gans.LOSSES)
 def test_the_generator_moves_towards_the_data(loss):
-    gan = small_gan(batch_norm=False, dropout=0, loss=loss, r1=0.1, r2=0.1)
+    gan = small_gan(batch_norm=False, dropout=0, loss=loss, r1=0, r2=0)
     target = np.full((64, 4, 4, 1), 0.9, "float32")
     before = np.abs(gan.sample(64, seed=1) - target).mean()
     gan.fit(target, batch_size=16, epochs=40, verbose=0)
