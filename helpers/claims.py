@@ -8,6 +8,7 @@ import resource
 import sys
 import time
 
+import numpy as np
 from IPython.display import display
 
 CLAIM_MIME = "application/vnd.book.claim+json"
@@ -79,7 +80,8 @@ def glue(name, value):
         from myst_nb import glue as myst_glue
     except ImportError:  # Colab and plain Jupyter need only the printed line: the prose is not rendered there
         return
-    myst_glue(name, value, display=False)
+    # The page formats a number's text, and NumPy 2 writes its own as "np.float64(0.5)".
+    myst_glue(name, value.item() if isinstance(value, np.generic) else value, display=False)
 
 
 def report():

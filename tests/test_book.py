@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from jupytext.compare import compare_notebooks
 
+from tools import pictures
 from tools.pages import ROOT, notebooks, pages
 from tools.sphinx_book import RUN, gather, records
 
@@ -125,3 +126,9 @@ def test_chapter_makes_its_claims_within_bounds(path):
     for name, bounds in REQUIRED[chapter].items():
         assert made[name]["value"] <= bounds.get("at_most", float("inf")), name
         assert made[name]["value"] >= bounds.get("at_least", float("-inf")), name
+
+
+def test_the_landing_page_shows_the_chapters_own_figure():
+    assert (pictures.ASSETS / "recipes.png").read_bytes() == pictures.first_figure(
+        pictures.CHAPTER.with_suffix(".ipynb")
+    )

@@ -1,5 +1,7 @@
 """A claim is asserted, shown and glued, or raises."""
 
+import myst_nb
+import numpy as np
 import pytest
 
 from helpers import claims
@@ -65,3 +67,10 @@ def test_the_report_holds_what_the_status_page_needs(shown):
     assert set(record["versions"]) == {"python", "keras", "jax", "numpy"}
     assert len(record["date"]) == 10
     assert shown["glued"]["running-time"].endswith(" s")
+
+
+def test_numpy_numbers_are_glued_as_plain_ones(monkeypatch):
+    glued = {}
+    monkeypatch.setattr(myst_nb, "glue", lambda name, value, display: glued.update({name: value}))
+    claims.glue("share", np.float64(0.5))
+    assert type(glued["share"]) is float
