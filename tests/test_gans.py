@@ -17,7 +17,7 @@ RNG = np.random.default_rng(0)
 REAL, FAKE = RNG.normal(size=(2, 8)).astype("float32")
 layers = keras.layers
 # It left jax.experimental in JAX 0.8; Colab still has 0.7.
-enable_x64 = getattr(jax, "enable_x64", None) or jax.experimental.enable_x64
+enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
 
 
 def sigmoid(a):
