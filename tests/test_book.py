@@ -88,7 +88,7 @@ def test_helpers_come_before_keras(code):
 def test_code_cells_are_short(code):
     lengths = [len(cell.source.splitlines()) for cell in code]
     assert max(lengths) <= 25
-    assert statistics.median(lengths) <= 6
+    assert statistics.median(lengths) <= 5
 
 
 def test_every_figure_has_alt_text(code):
