@@ -22,22 +22,19 @@ def first_figure(path):
     return base64.b64decode(next(bundle["image/png"] for bundle in bundles if "image/png" in bundle))
 
 
-def screenshot(page_path, anchor):
-    """Return a PNG of a built page, scrolled to the heading `anchor`."""
+def screenshot(built):
+    """Return a PNG of the top of a built page."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser.find(), args=browser.options())
         page = chromium.new_page(viewport={"width": 1280, "height": 800})
-        page.goto(f"{page_path.as_uri()}#{anchor}", wait_until="networkidle")
-        page.evaluate("async () => { if (window.MathJax) await MathJax.startup.promise }")
-        page.locator(f"#{anchor}").scroll_into_view_if_needed()
+        page.goto(built.as_uri(), wait_until="networkidle")
         return page.screenshot()
 
 
 def main():
     """Write both pictures."""
     (ASSETS / "recipes.png").write_bytes(first_figure(CHAPTER.with_suffix(".ipynb")))
-    built = ROOT / "_build/html/book/gans/corrected_loop.html"
-    (ASSETS / "page.png").write_bytes(screenshot(built, "the-changes-that-make-it-work"))
+    (ASSETS / "page.png").write_bytes(screenshot(ROOT / "_build/html/book/index.html"))
 
 
 if __name__ == "__main__":
