@@ -91,7 +91,7 @@ def least_squares_discriminator_loss(real_logits, fake_logits):
 
     References
     ----------
-    Mao et al. (2017), "Least Squares Generative Adversarial Networks", equation 9.
+    Mao et al. (2017), "Least Squares Generative Adversarial Networks".
     """
     return 0.5 * jnp.mean((real_logits - 1) ** 2) + 0.5 * jnp.mean(fake_logits**2)
 
@@ -110,7 +110,7 @@ def least_squares_generator_loss(real_logits, fake_logits):
 
     References
     ----------
-    Mao et al. (2017), "Least Squares Generative Adversarial Networks", equation 9.
+    Mao et al. (2017), "Least Squares Generative Adversarial Networks".
     """
     return 0.5 * jnp.mean((fake_logits - 1) ** 2)
 
@@ -130,7 +130,8 @@ def hinge_discriminator_loss(real_logits, fake_logits):
 
     References
     ----------
-    Lim and Ye (2017), "Geometric GAN"; Miyato et al. (2018), equation 16.
+    Lim and Ye (2017), "Geometric GAN"; Miyato et al. (2018), "Spectral Normalization for Generative Adversarial
+    Networks".
     """
     return jnp.mean(jax.nn.relu(1 - real_logits)) + jnp.mean(jax.nn.relu(1 + fake_logits))
 
@@ -189,7 +190,7 @@ def relativistic_discriminator_loss(real_logits, fake_logits):
     References
     ----------
     Jolicoeur-Martineau (2019), "The relativistic discriminator"; Huang et al. (2024), "The GAN is dead; long live the
-    GAN!", equation 2.
+    GAN!".
     """
     return jnp.mean(jax.nn.softplus(fake_logits - real_logits))
 
@@ -249,7 +250,7 @@ def zero_centered_penalty(score, images):
 
     References
     ----------
-    Mescheder, Geiger and Nowozin (2018), "Which Training Methods for GANs do actually Converge?", equation 9.
+    Mescheder, Geiger and Nowozin (2018), "Which Training Methods for GANs do actually Converge?".
     """
     gradients = _input_gradients(score, images)
     return jnp.mean(jnp.sum(gradients**2, axis=1))
