@@ -28,7 +28,9 @@ def watch(page, site):
     note("console", lambda entry: f"{entry.text} {entry.location}", lambda entry: entry.type in ("error", "warning"))
     note("pageerror", str)
     note("requestfailed", lambda request: f"failed: {request.url}")
-    note("response", lambda reply: f"{reply.status}: {reply.url}", lambda reply: not reply.ok)
+    note(
+        "response", lambda reply: f"{reply.status}: {reply.url}", lambda reply: reply.status >= 400
+    )  # 304 is its own cache
     own = (f"{site}/", "data:", "blob:")
     note("request", lambda request: f"foreign: {request.url}", lambda request: not request.url.startswith(own))
     return problems
