@@ -28,9 +28,8 @@ def watch(page, site):
     note("console", lambda entry: f"{entry.text} {entry.location}", lambda entry: entry.type in ("error", "warning"))
     note("pageerror", str)
     note("requestfailed", lambda request: f"failed: {request.url}")
-    note(
-        "response", lambda reply: f"{reply.status}: {reply.url}", lambda reply: reply.status >= 400
-    )  # 304 is its own cache
+    # From 400 on: 304 is the browser's own cache at work.
+    note("response", lambda reply: f"{reply.status}: {reply.url}", lambda reply: reply.status >= 400)
     own = (f"{site}/", "data:", "blob:")
     note("request", lambda request: f"foreign: {request.url}", lambda request: not request.url.startswith(own))
     return problems
