@@ -430,7 +430,7 @@ class GAN(keras.Model):
             Factor of `gradient_penalty` (10 in the paper on WGAN-GP).
         penalty_batch : int, optional
             How many images of the batch the penalties are averaged over; all by default. Fewer estimate the same
-            objective, more noisily, at a fraction of the cost: the penalties are the dearest part of a step.
+            objective, more noisily, at less cost.
         ema : float, default=0.999
             Share of the old average kept at each step, in [0, 1); 0 makes the average a copy of the generator.
         **kwargs
