@@ -70,7 +70,9 @@ def train(name, seed, images):
     gan.fit(images, batch_size=recipe.batch_size, epochs=recipe.epochs, verbose=0, callbacks=[EpochBar(name, seed)])
     seconds = time.perf_counter() - start
     weights = [weight.astype("float16") for weight in gan.ema_generator.get_weights()]
-    np.savez_compressed(weights_path(name, seed), *weights)
+    partial = weights_path(name, seed).with_suffix(".partial.npz")
+    np.savez_compressed(partial, *weights)
+    partial.replace(weights_path(name, seed))  # a killed run leaves no half file that the next would take for whole
     return seconds
 
 
@@ -141,10 +143,31 @@ def cost(name, images, steps=100, repeats=5):
     return float(np.median(times[1:]))
 
 
+def settings(name):
+    """Return a recipe as JSON can hold it."""
+    return {**vars(RECIPES[name]), "networks": RECIPES[name].networks.__name__}
+
+
+def recorded():
+    """Return the last result, or one without runs; an edited recipe whose old weights are still there is an error."""
+    try:
+        old = record.read(NAME)
+    except FileNotFoundError:
+        return {"runs": []}
+    for name in RECIPES:
+        stored = [path for seed in SEEDS if (path := weights_path(name, seed)).exists()]
+        if stored and old["recipes"].get(name) != settings(name):
+            raise RuntimeError(
+                f"recipe {name!r} has changed since {stored[0].name} was trained: delete its weights first."
+            )
+    return old
+
+
 def main():
     """Train what is missing, measure everything and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cost", action="store_true", help="only measure the cost of a step")
+    old = recorded()
     mnist = datasets.load_mnist()
     costs = {name: cost(name, mnist.train_images) for name in RECIPES}
     for name, recipe in RECIPES.items():
@@ -153,12 +176,14 @@ def main():
     if parser.parse_args().cost:
         return
     runs = [(name, seed) for name in RECIPES for seed in SEEDS]
-    seconds = {run: train(*run, mnist.train_images) for run in runs if not weights_path(*run).exists()}
+    seconds = {(run["recipe"], run["seed"]): run["seconds"] for run in old["runs"]}  # of weights that are kept
+    seconds |= {run: train(*run, mnist.train_images) for run in runs if not weights_path(*run).exists()}
     real_features = metrics.features(mnist.test_images)
     results = [{**measure(*run, real_features), "seconds": seconds.get(run)} for run in runs]
-    settings = {name: {**vars(recipe), "networks": recipe.networks.__name__} for name, recipe in RECIPES.items()}
     sampling = dict(samples=SAMPLES, sample_seed=SAMPLE_SEED)
-    record.write(NAME, runs=results, seconds_a_step=costs, recipes=settings, **sampling)
+    record.write(
+        NAME, runs=results, seconds_a_step=costs, recipes={name: settings(name) for name in RECIPES}, **sampling
+    )
     for row in results:
         print(row)
 

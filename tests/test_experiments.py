@@ -1,5 +1,7 @@
 """The stored weights give the reported numbers again."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -35,9 +37,15 @@ def test_the_reported_distances(recipe, seed, real_features):
 
 
 def test_the_recipes_are_the_reported_ones():
-    for name, reported in record.read("gan_recipes")["recipes"].items():
-        recipe = gan_recipes.RECIPES[name]
-        assert reported == {**vars(recipe), "networks": recipe.networks.__name__}
+    assert record.read("gan_recipes")["recipes"] == {name: gan_recipes.settings(name) for name in gan_recipes.RECIPES}
+
+
+def test_an_edited_recipe_does_not_pass_old_weights_for_its_own(monkeypatch):
+    assert len(gan_recipes.recorded()["runs"]) == len(gan_recipes.RECIPES) * len(gan_recipes.SEEDS)
+    edited = dataclasses.replace(gan_recipes.RECIPES["improved"], epochs=1)
+    monkeypatch.setitem(gan_recipes.RECIPES, "improved", edited)
+    with pytest.raises(RuntimeError, match=r"recipe 'improved' has changed .* delete its weights"):
+        gan_recipes.recorded()
 
 
 def test_a_record_survives_a_killed_writer(tmp_path, monkeypatch):
