@@ -193,6 +193,98 @@ class ShuffledBatches(keras.utils.PyDataset):
         return (images,) if self.labels is None else (images, self.labels[rows])
 
 
+class SemiSupervisedBatches(keras.utils.PyDataset):
+    """Mini-batches of some labelled and some unlabelled images, in an order that depends on seed and epoch alone.
+
+    An epoch visits every unlabelled image at most once; the labelled images of a batch are drawn anew for each batch,
+    without repetition inside it.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ...)
+        Labelled images.
+    labels : ndarray of int, shape (n,)
+        Their classes.
+    unlabelled : ndarray of shape (m, ...)
+        Images without labels.
+    labelled_size, unlabelled_size : int
+        Images of each kind in a batch, at most n and m.
+    seed : int, default=0
+        Seed of the order.
+    """
+
+    def __init__(self, images, labels, unlabelled, labelled_size, unlabelled_size, seed=0):
+        super().__init__()
+        self.labelled_size = check_integer("labelled_size", labelled_size, low=1, high=len(images))
+        check_integer("unlabelled_size", unlabelled_size, low=1, high=len(unlabelled))
+        if len(labels) != len(images):
+            raise ValueError(f"labels: got {len(labels)} labels, expected one for each of the {len(images)} images.")
+        self.images, self.labels, self.seed = images, np.asarray(labels), seed
+        self.unlabelled = ShuffledBatches(unlabelled, unlabelled_size, seed)
+
+    def follow_epochs(self):
+        """Return the callback that tells this data set which epoch ``fit`` is in, also after a resumed run."""
+        return self.unlabelled.follow_epochs()
+
+    def __len__(self):
+        """Return the number of whole unlabelled batches in an epoch."""
+        return len(self.unlabelled)
+
+    def __getitem__(self, index):
+        """Return batch `index`: images, labelled ones first, and labels, −1 where there is none."""
+        (unlabelled,) = self.unlabelled[index]
+        rng = np.random.default_rng([self.seed, self.unlabelled.epoch, index, 1])
+        rows = rng.choice(len(self.images), self.labelled_size, replace=False)
+        missing = np.full(len(unlabelled), -1, self.labels.dtype)
+        return np.concatenate([self.images[rows], unlabelled]), np.concatenate([self.labels[rows], missing])
+
+
+def balanced_subset(labels, count, rng):
+    """Choose rows at random so that every class comes equally often.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+        Classes.
+    count : int
+        Rows to choose, a multiple of the number of classes.
+    rng : numpy.random.Generator
+        Source of the choice.
+
+    Returns
+    -------
+    ndarray of int, shape (count,)
+        Row numbers, in random order.
+    """
+    classes = np.unique(labels)
+    share, rest = divmod(check_integer("count", count, low=len(classes), high=len(labels)), len(classes))
+    if rest:
+        raise ValueError(f"count: got {count}, expected a multiple of the {len(classes)} classes.")
+    rows = [rng.choice(np.flatnonzero(labels == label), share, replace=False) for label in classes]
+    return rng.permutation(np.concatenate(rows))
+
+
+def binarise(images, rng):
+    """Draw binary pixels: each is 1 with the probability that its grey level names.
+
+    Parameters
+    ----------
+    images : ndarray of any shape
+        Grey levels in [0, 1].
+    rng : numpy.random.Generator
+        Source of the draws; a fresh one every epoch is called dynamic binarisation.
+
+    Returns
+    -------
+    ndarray of float32, the same shape
+
+    References
+    ----------
+    Salakhutdinov and Murray (2008), "On the quantitative analysis of deep belief networks".
+    """
+    return (rng.random(images.shape, dtype="float32") < images).astype("float32")
+
+
 def shift_images(images, rng, reach=1):
     """Move each image by a random whole number of pixels along both axes; black comes in at the edges.
 

@@ -1,12 +1,15 @@
-"""A small digit classifier, and on its features the distance of generated digits from real ones."""
+"""How well models do: reconstruction errors, likelihoods, and distances on the features of a digit classifier."""
 
 import functools
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 
-from helpers.datasets import check_array, check_images
+from helpers import autoencoders
+from helpers.datasets import check_array, check_images, check_integer
 
 CLASSIFIER_PATH = Path(__file__).with_name("data") / "digit_classifier.keras"
 
@@ -158,3 +161,117 @@ def _symmetric_root(matrix):
     """Return the square root of a symmetric matrix whose eigenvalues are >= 0 up to rounding."""
     values, vectors = np.linalg.eigh(matrix)
     return vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T
+
+
+def squared_error(images, reconstructions):
+    """Return the squared error of each image, summed over its pixels.
+
+    Parameters
+    ----------
+    images, reconstructions : ndarray of shape (n, ...)
+        Grey levels; both of one shape.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Its mean is the "squared error per image" of the book's tables; 0 = equal.
+    """
+    if np.shape(images) != np.shape(reconstructions):
+        raise ValueError(f"reconstructions: got shape {np.shape(reconstructions)}, expected {np.shape(images)}.")
+    difference = (images - reconstructions).reshape(len(images), -1)
+    return np.einsum("ij,ij->i", difference, difference)
+
+
+def psnr(images, reconstructions):
+    """Return the mean peak signal-to-noise ratio in decibels, for a peak of 1.
+
+    Parameters
+    ----------
+    images, reconstructions : ndarray of shape (n, ...)
+        Grey levels in [0, 1]; both of one shape.
+
+    Returns
+    -------
+    float
+        Mean over the images of −10 log₁₀ (mean squared error of the image); more is better.
+    """
+    errors = squared_error(images, reconstructions) / np.prod(np.shape(images)[1:])
+    return float(-10 * np.log10(errors).mean())
+
+
+def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=50_000, progress=None):
+    """Estimate log p(x) of binary images under a variational autoencoder by importance sampling.
+
+    Parameters
+    ----------
+    vae : helpers.autoencoders.VariationalAutoencoder
+        The model; its encoder's q(z|x) is the proposal.
+    images : ndarray of shape (n, input_dim)
+        Pixels, 0 or 1.
+    samples : int, default=5000
+        Latents drawn for each image.
+    seed : int, default=0
+        Seed of the draws.
+    pairs : int, default=50_000
+        How many pairs of image and latent to hold in memory at a time.
+    progress : callable, optional
+        Wraps the iterable of batches, as ``tqdm.tqdm`` does.
+
+    Returns
+    -------
+    ndarray of shape (n,), nats
+        log (1/k) Σ p(x|z) p(z) / q(z|x), a lower bound of log p(x) in expectation, whose gap shrinks with k.
+
+    References
+    ----------
+    Burda, Grosse and Salakhutdinov (2016), "Importance Weighted Autoencoders", whose tables use k = 5,000.
+    """
+    samples = check_integer("samples", samples, low=1)
+    images = check_array("images", images, shape=(None, vae.encoder.input_shape[-1]), low=0, high=1)
+    if not ((images == 0) | (images == 1)).all():
+        raise ValueError("images: got grey levels, expected binary pixels, 0 or 1: binarise the images first.")
+    size = max(1, pairs // samples)
+    starts = range(0, len(images), size)
+    padded = np.concatenate([images, np.repeat(images[-1:], -len(images) % size, axis=0)])
+    estimate = jax.jit(_log_likelihood, static_argnames=("vae", "samples"))
+    parts = [
+        estimate(
+            padded[start : start + size], jax.random.fold_in(jax.random.key(seed), start), vae=vae, samples=samples
+        )
+        for start in (progress(starts) if progress else starts)
+    ]
+    return np.concatenate([np.asarray(part) for part in parts])[: len(images)]
+
+
+def _log_likelihood(images, key, vae, samples):
+    """Return the estimate for images (n, input_dim): (n,)."""
+    mean, log_variance = vae.encode(images)
+    latents = mean + jnp.exp(0.5 * log_variance) * jax.random.normal(key, (samples, *mean.shape))  # (k, n, latent_dim)
+    likelihood = autoencoders.bernoulli_log_likelihood(images, vae.decode(latents))  # (k, n)
+    prior = autoencoders.normal_log_density(latents)
+    posterior = autoencoders.normal_log_density(latents, mean, log_variance)
+    return autoencoders.log_mean_exp(likelihood + prior - posterior)
+
+
+def active_units(vae, images, threshold=0.01):
+    """Return which latents of a variational autoencoder depend on the image.
+
+    Parameters
+    ----------
+    vae : helpers.autoencoders.VariationalAutoencoder
+        The model.
+    images : ndarray of shape (n, input_dim)
+        Pixels.
+    threshold : float, default=0.01
+        Variance over the images of the posterior mean above which a latent counts as active.
+
+    Returns
+    -------
+    ndarray of bool, shape (latent_dim,)
+
+    References
+    ----------
+    Burda, Grosse and Salakhutdinov (2016), "Importance Weighted Autoencoders", section 5.2.
+    """
+    means = vae.encoder.predict(images, batch_size=1000, verbose=0)[:, : vae.latent_dim]
+    return means.var(axis=0) > threshold
