@@ -199,7 +199,7 @@ def psnr(images, reconstructions):
     return float(-10 * np.log10(errors).mean())
 
 
-def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=50_000, progress=None):
+def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=10_000, progress=None):
     """Estimate log p(x) of binary images under a variational autoencoder by importance sampling.
 
     Parameters
@@ -212,7 +212,7 @@ def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=50_000, p
         Latents drawn for each image.
     seed : int, default=0
         Seed of the draws.
-    pairs : int, default=50_000
+    pairs : int, default=10_000
         How many pairs of image and latent to hold in memory at a time.
     progress : callable, optional
         Wraps the iterable of batches, as ``tqdm.tqdm`` does.

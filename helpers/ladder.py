@@ -1,0 +1,181 @@
+"""The ladder network: a classifier that denoises each of its own layers, and so learns from unlabelled images too."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from helpers.datasets import check_integer
+from helpers.layers import StandardNormal
+
+EPSILON = 1e-6  # added to variances
+
+
+class LadderNetwork(keras.Model):
+    """A ladder network with dense ReLU layers.
+
+    The encoder runs twice with the same weights, once clean and once with Gaussian noise added to every layer. A
+    decoder goes down from the noisy class probabilities and, layer by layer, guesses the clean values z from the noisy
+    ones beside it and from what comes from above. The loss is the cross-entropy of the noisy class probabilities of
+    the labelled images plus, for each layer, `denoising_weights` × the mean squared error of the guess.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Numbers in the input, in the hidden layers and classes, such as (784, 1000, 500, 250, 250, 250, 10).
+    denoising_weights : sequence of float
+        One a layer, the input first: ``len(widths)`` of them.
+    labelled : int
+        How many images of each batch have a label; they come first. The statistics of the two kinds are kept apart.
+    noise : float, default=0.3
+        Standard deviation of the noise.
+    seed : int, default=0
+        Seed of the noise.
+
+    References
+    ----------
+    Rasmus et al. (2015), "Semi-Supervised Learning with Ladder Networks", algorithm 1.
+    """
+
+    def __init__(self, widths, denoising_weights, labelled, noise=0.3, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        if len(denoising_weights) != len(widths):
+            raise ValueError(
+                f"denoising_weights: got {len(denoising_weights)}, expected {len(widths)}: one a layer, input included."
+            )
+        self.widths = [check_integer("widths", width, low=1) for width in widths]
+        self.denoising_weights = [float(weight) for weight in denoising_weights]
+        self.labelled = check_integer("labelled", labelled, low=1)
+        self.noise, self.normal = noise, StandardNormal(seed)
+        pairs = list(zip(self.widths, self.widths[1:], strict=False))
+        self.up = [self.add_weight(shape=pair, initializer="he_normal", name=f"up_{i}") for i, pair in enumerate(pairs)]
+        self.down = [
+            self.add_weight(shape=pair[::-1], initializer="glorot_normal", name=f"down_{i}")
+            for i, pair in enumerate(pairs)
+        ]
+        self.shifts = [self.add_weight(shape=(w,), initializer="zeros", name=f"shift_{w}") for w in self.widths[1:]]
+        self.scale = self.add_weight(shape=(self.widths[-1],), initializer="ones", name="scale")
+        self.combinators = [
+            self.add_weight(shape=(10, width), initializer=_start_combinator, name=f"combinator_{i}")
+            for i, width in enumerate(self.widths)
+        ]
+        self.trackers = [keras.metrics.Mean(name=name) for name in ("cross_entropy", "denoising", "accuracy")]
+        self.built = True
+
+    def call(self, images, training=False):
+        """Return a dictionary: noisy ``logits`` of the labelled images and ``errors``, one denoising error a layer."""
+        unlabelled = images[self.labelled :]
+        clean = self.encode(unlabelled, noise=0.0)
+        noisy = self.encode(unlabelled, noise=self.noise)
+        labelled = self.encode(images[: self.labelled], noise=self.noise)
+        return {"logits": labelled["logits"], "errors": self.denoise(clean, noisy)}
+
+    def encode(self, images, noise):
+        """Return values z, means and deviations of all layers, and logits, for one batch and one kind of path."""
+        z = images + noise * self.normal(images)[0] if noise else images
+        values, means, deviations, h = [z], [0.0], [1.0], z
+        for index, (kernel, shift) in enumerate(zip(self.up, self.shifts, strict=True)):
+            z, mean, deviation = normalise(ops.matmul(h, kernel))
+            z = z + noise * self.normal(z)[0] if noise else z
+            last = index == len(self.up) - 1
+            h = self.scale * (z + shift) if last else ops.relu(z + shift)
+            values, means, deviations = [*values, z], [*means, mean], [*deviations, deviation]
+        return {"z": values, "mean": means, "deviation": deviations, "logits": h}
+
+    def denoise(self, clean, noisy):
+        """Return the mean squared error of the guess of each layer's clean values, the input's first."""
+        signal, errors = ops.softmax(noisy["logits"]), []
+        for layer in reversed(range(len(self.widths))):
+            guess = combine(noisy["z"][layer], normalise(signal)[0], self.combinators[layer])
+            scaled = (guess - clean["mean"][layer]) / clean["deviation"][layer]
+            errors.append(ops.mean(ops.square(scaled - clean["z"][layer])))
+            if layer:
+                signal = ops.matmul(guess, self.down[layer - 1])
+        return ops.stack(errors[::-1])
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return cross-entropy plus weighted denoising errors; y (n,) holds classes, of which the first count."""
+        labels, logits = y[: self.labelled], y_pred["logits"]
+        cross_entropy = ops.mean(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
+        denoising = ops.sum(ops.convert_to_tensor(self.denoising_weights) * y_pred["errors"])
+        accuracy = ops.mean(ops.cast(ops.argmax(logits, axis=-1) == labels, "float32"))
+        for tracker, value in zip(self.trackers, (cross_entropy, denoising, accuracy), strict=True):
+            tracker.update_state(value)
+        return cross_entropy + denoising
+
+    def classifier(self, images):
+        """Return the clean path as an ordinary network, its batch statistics replaced by those of `images`.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, input_dim)
+            The training images, labelled or not.
+
+        Returns
+        -------
+        keras.Sequential
+            Images (n, input_dim) → logits (n, classes); dense layers only.
+        """
+        network = dense_classifier(self.widths)
+        h = images
+        for index, (kernel, shift) in enumerate(zip(self.up, self.shifts, strict=True)):
+            z = h @ np.asarray(kernel)  # (n, width)
+            deviation = np.sqrt(z.var(axis=0) + EPSILON)
+            scale = np.asarray(self.scale) if index == len(self.up) - 1 else np.float32(1)
+            bias = (np.asarray(shift) - z.mean(axis=0) / deviation) * scale
+            network.layers[index].set_weights([np.asarray(kernel) / deviation * scale, bias])
+            h = np.maximum(z / deviation * scale + bias, 0)
+        return network
+
+
+def dense_classifier(widths):
+    """Build the ordinary network that a ladder network's clean path amounts to.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Numbers in the input, in the hidden layers (ReLU) and classes.
+
+    Returns
+    -------
+    keras.Sequential
+        (n, widths[0]) → logits (n, widths[-1]).
+    """
+    hidden = [keras.layers.Dense(width, activation="relu") for width in widths[1:-1]]
+    return keras.Sequential([keras.Input((widths[0],)), *hidden, keras.layers.Dense(widths[-1])])
+
+
+def normalise(z):
+    """Return z (n, width) with mean 0 and variance 1 over the batch, and the mean and deviation that it had."""
+    mean = ops.mean(z, axis=0)
+    deviation = ops.sqrt(ops.var(z, axis=0) + EPSILON)
+    return (z - mean) / deviation, mean, deviation
+
+
+def combine(z, u, weights):
+    """Guess a layer's clean values from its noisy ones and from the layer above, unit by unit.
+
+    The guess is linear in z, with a centre and a slope that depend on u: the best there is for a Gaussian z.
+
+    Parameters
+    ----------
+    z, u : tensors of shape (n, width)
+        Noisy values of the layer; normalised signal from above.
+    weights : tensor of shape (10, width)
+        a₁ to a₁₀ of each unit.
+
+    Returns
+    -------
+    tensor of shape (n, width)
+        (z − m)·v + m with m = a₁σ(a₂u + a₃) + a₄u + a₅ and v = a₆σ(a₇u + a₈) + a₉u + a₁₀.
+    """
+    a = weights
+    centre = a[0] * ops.sigmoid(a[1] * u + a[2]) + a[3] * u + a[4]
+    slope = a[5] * ops.sigmoid(a[6] * u + a[7]) + a[8] * u + a[9]
+    return (z - centre) * slope + centre
+
+
+def _start_combinator(shape, dtype=None):
+    """Return the combinator's first weights: a₂ = a₇ = 1, all others 0."""
+    start = np.zeros(shape, "float32")
+    start[[1, 6]] = 1
+    return ops.convert_to_tensor(start, dtype=dtype)
