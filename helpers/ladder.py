@@ -1,5 +1,7 @@
 """The ladder network: a classifier that denoises each of its own layers, and so learns from unlabelled images too."""
 
+import itertools
+
 import keras
 import numpy as np
 from keras import ops
@@ -46,7 +48,7 @@ class LadderNetwork(keras.Model):
         self.denoising_weights = [float(weight) for weight in denoising_weights]
         self.labelled = check_integer("labelled", labelled, low=1)
         self.noise, self.normal = noise, StandardNormal(seed)
-        pairs = list(zip(self.widths, self.widths[1:], strict=False))
+        pairs = list(itertools.pairwise(self.widths))
         self.up = [self.add_weight(shape=pair, initializer="he_normal", name=f"up_{i}") for i, pair in enumerate(pairs)]
         self.down = [
             self.add_weight(shape=pair[::-1], initializer="glorot_normal", name=f"down_{i}")

@@ -171,3 +171,68 @@ def test_images_come_back_in_one_shape(shape):
 def test_bad_images_are_named(images, message):
     with pytest.raises(ValueError, match=message):
         datasets.check_images("digits", images)
+
+
+def semi_supervised(seed=0):
+    """20 labelled images, numbered from 0, and 50 unlabelled ones, numbered from 100; batches of 8 + 10."""
+    images, unlabelled = np.arange(20.0)[:, None], 100 + np.arange(50.0)[:, None]
+    return datasets.SemiSupervisedBatches(images, np.arange(20) % 10, unlabelled, 8, 10, seed)
+
+
+def test_a_semi_supervised_epoch_visits_every_unlabelled_image_once():
+    batches = semi_supervised()
+    seen = np.concatenate([batches[index][0][8:, 0] for index in range(len(batches))])
+    assert len(batches) == 5
+    assert sorted(seen) == list(range(100, 150))
+
+
+def test_labels_of_semi_supervised_batches():
+    images, labels = semi_supervised()[0]
+    assert len(np.unique(images[:8])) == 8
+    assert labels[:8].tolist() == (images[:8, 0] % 10).astype(int).tolist()
+    assert labels[8:].tolist() == [-1] * 10
+
+
+def test_semi_supervised_order_depends_on_seed_and_epoch_alone():
+    batches, twin, other = semi_supervised(), semi_supervised(), semi_supervised(seed=1)
+    first = [batches[index][0] for index in range(5)]
+    twin.unlabelled.set_epoch(3)
+    twin.unlabelled.set_epoch(0)
+    assert all(np.array_equal(a, twin[index][0]) for index, a in enumerate(first))
+    batches.follow_epochs().on_epoch_begin(1)
+    assert not np.array_equal(batches[0][0], first[0])
+    assert not np.array_equal(other[0][0], first[0])
+
+
+def test_bad_semi_supervised_sizes_are_named():
+    images = np.zeros((5, 1))
+    with pytest.raises(ValueError, match=r"^labelled_size: got 6, expected an integer from 1 to 5"):
+        datasets.SemiSupervisedBatches(images, np.zeros(5), images, 6, 2)
+    with pytest.raises(ValueError, match=r"^unlabelled_size: got 6, expected an integer from 1 to 5"):
+        datasets.SemiSupervisedBatches(images, np.zeros(5), images, 2, 6)
+    with pytest.raises(ValueError, match=r"^labels: got 4 labels"):
+        datasets.SemiSupervisedBatches(images, np.zeros(4), images, 2, 2)
+
+
+def test_a_balanced_subset_holds_each_class_equally_often():
+    labels = np.random.default_rng(0).integers(0, 10, 500)
+    rows = datasets.balanced_subset(labels, 50, np.random.default_rng(1))
+    assert len(set(rows)) == 50
+    assert np.bincount(labels[rows]).tolist() == [5] * 10
+    assert not np.array_equal(rows, datasets.balanced_subset(labels, 50, np.random.default_rng(2)))
+
+
+@pytest.mark.parametrize("count", [15, 0, 600, 2.5])
+def test_a_subset_that_cannot_be_balanced_is_an_error(count):
+    with pytest.raises(ValueError, match=rf"^count: got {count}, expected "):
+        datasets.balanced_subset(np.arange(500) % 10, count, np.random.default_rng(0))
+
+
+def test_binarised_pixels_have_their_grey_level_as_mean():
+    images = np.tile(np.linspace(0, 1, 5, dtype="float32"), (20_000, 1))
+    drawn = datasets.binarise(images, np.random.default_rng(0))
+    assert drawn.dtype == "float32"
+    assert set(np.unique(drawn)) == {0, 1}
+    assert drawn[:, 0].max() == 0
+    assert drawn[:, -1].min() == 1
+    np.testing.assert_allclose(drawn.mean(axis=0), images[0], atol=0.02)

@@ -1,12 +1,13 @@
-"""The Fréchet distance against closed forms and SciPy; the classifier's accuracy; the experiments' stored numbers."""
+"""Errors, likelihoods and the Fréchet distance against closed forms, integrals and SciPy; the classifier's accuracy."""
 
+import keras
 import numpy as np
 import pytest
 import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import datasets, metrics
+from helpers import autoencoders, datasets, metrics
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +120,63 @@ def test_a_damaged_classifier_says_what_to_do(tmp_path):
     path.write_bytes(metrics.CLASSIFIER_PATH.read_bytes()[:1000])
     with pytest.raises(RuntimeError, match="cannot be read"):
         metrics.load_classifier(path)
+
+
+def test_squared_error_and_psnr():
+    images = np.zeros((2, 28, 28, 1), "float32")
+    reconstructions = images.copy()
+    reconstructions[0, 0, 0, 0], reconstructions[1] = 0.5, 0.1
+    np.testing.assert_allclose(metrics.squared_error(images, reconstructions), [0.25, 7.84], rtol=1e-5)
+    expected = (-10 * np.log10(0.25 / 784) + 20) / 2
+    assert metrics.psnr(images, reconstructions) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match=r"^reconstructions: got shape \(2, 784\), expected \(2, 28, 28, 1\)"):
+        metrics.squared_error(images, reconstructions.reshape(2, 784))
+
+
+@pytest.fixture(scope="module")
+def vae():
+    """A variational autoencoder of 12 pixels and one latent, its decoder's slope made steep."""
+    keras.utils.set_random_seed(0)
+    encoder, decoder = autoencoders.vae_networks(1, 8, input_dim=12)
+    decoder.set_weights([2 * weight for weight in decoder.get_weights()])
+    return autoencoders.VariationalAutoencoder(encoder, decoder)
+
+
+@pytest.fixture(scope="module")
+def binary():
+    return (np.random.default_rng(0).random((23, 12)) < 0.4).astype("float32")
+
+
+def test_importance_sampling_finds_the_integral(vae, binary):
+    z = np.linspace(-8, 8, 4001, dtype="float32")
+    logits = np.asarray(vae.decode(z[:, None]), "float64")  # (4001, 12)
+    likelihood = np.exp(binary @ logits.T - np.log1p(np.exp(logits)).sum(axis=1))  # (23, 4001)
+    exact = np.log(np.trapezoid(likelihood * np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi), z, axis=1))
+    estimate = metrics.importance_log_likelihood(vae, binary, samples=20_000, pairs=100_000)
+    assert estimate.shape == (23,)
+    np.testing.assert_allclose(estimate, exact, atol=0.03)
+
+
+def test_more_samples_tighten_the_bound(vae, binary):
+    few, many = (
+        np.mean([metrics.importance_log_likelihood(vae, binary, k, seed).mean() for seed in range(20)]) for k in (1, 50)
+    )
+    assert few < many
+
+
+def test_importance_sampling_wants_binary_images(vae):
+    with pytest.raises(ValueError, match=r"^images: got grey levels, expected binary pixels"):
+        metrics.importance_log_likelihood(vae, np.full((2, 12), 0.5))
+    with pytest.raises(ValueError, match=r"^images: got shape \(2, 13\)"):
+        metrics.importance_log_likelihood(vae, np.zeros((2, 13)))
+    with pytest.raises(ValueError, match=r"^samples: got 0"):
+        metrics.importance_log_likelihood(vae, np.zeros((2, 12)), samples=0)
+
+
+def test_active_units(binary):
+    keras.utils.set_random_seed(0)
+    vae = autoencoders.VariationalAutoencoder(*autoencoders.vae_networks(3, 8, input_dim=12))
+    kernel, bias = vae.encoder.layers[-1].get_weights()
+    kernel[:, 1] = 0  # the second latent's mean no longer depends on the image
+    vae.encoder.layers[-1].set_weights([kernel, bias])
+    assert metrics.active_units(vae, binary).tolist() == [True, False, True]

@@ -1,0 +1,86 @@
+"""The tied layer shares one kernel; the noise goes on where a saved model stopped."""
+
+import jax
+import keras
+import numpy as np
+import pytest
+
+from helpers.layers import StandardNormal, TiedDense
+
+
+@pytest.fixture
+def tied():
+    """An autoencoder 6 → 3 → 6 with one kernel, and its first layer."""
+    keras.utils.set_random_seed(0)
+    dense, inputs = keras.layers.Dense(3, activation="relu"), keras.Input((6,))
+    code = dense(inputs)
+    return keras.Model(inputs, TiedDense(dense, "sigmoid")(code)), dense
+
+
+def test_tied_dense_uses_the_transpose(tied):
+    model, _ = tied
+    x = np.random.default_rng(0).random((5, 6), dtype="float32")
+    w, b, c = (np.asarray(weight, "float64") for weight in model.get_weights())
+    expected = 1 / (1 + np.exp(-(np.maximum(x @ w + b, 0) @ w.T + c)))
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-6)
+
+
+def test_tied_dense_adds_only_a_bias(tied):
+    model, dense = tied
+    assert model.count_params() == 6 * 3 + 3 + 6
+    assert sum(variable is dense.kernel for variable in model.trainable_variables) == 1
+
+
+def test_gradients_of_both_layers_add_up_in_the_kernel(tied):
+    model, dense = tied
+    x = np.random.default_rng(1).random((5, 6), dtype="float32")
+
+    def loss(up, down, bias):
+        return jax.numpy.sum((jax.nn.sigmoid(jax.nn.relu(x @ up) @ down.T + bias) - x) ** 2)
+
+    def tied_loss(weights):
+        outputs, _ = model.stateless_call(weights, [], x)
+        return jax.numpy.sum((outputs - x) ** 2)
+
+    kernel = dense.kernel.value
+    up, down = jax.grad(loss, argnums=(0, 1))(kernel, kernel, 0.0)
+    shared = jax.grad(tied_loss)([variable.value for variable in model.trainable_variables])[0]
+    np.testing.assert_allclose(shared, up + down, rtol=1e-4, atol=1e-6)
+
+
+def test_tied_dense_stays_tied_in_training(tied):
+    model, _ = tied
+    x = np.random.default_rng(0).random((64, 6), dtype="float32")
+    model.compile("adam", "mean_squared_error")
+    before = model.get_weights()[0]
+    model.fit(x, x, epochs=2, verbose=0)
+    assert np.any(before != model.get_weights()[0])
+    test_tied_dense_uses_the_transpose(tied)
+
+
+@pytest.mark.parametrize("dense", [None, keras.layers.Dense(3), keras.layers.Flatten()])
+def test_tied_dense_wants_a_built_dense_layer(dense):
+    with pytest.raises(ValueError, match=r"^dense: got .*expected a built keras.layers.Dense"):
+        TiedDense(dense)
+
+
+def test_noise_is_standard_normal_and_fresh():
+    noise = StandardNormal(seed=0)
+    first, second = (np.asarray(noise(np.zeros((500, 20)), samples=3)) for _ in range(2))
+    assert first.shape == (3, 500, 20)
+    assert not np.array_equal(first, second)
+    assert abs(first.mean()) < 5 / first.size**0.5
+    assert abs(first.std() - 1) < 5 / first.size**0.5
+
+
+def test_noise_goes_on_after_saving(tmp_path):
+    model, twin = (keras.Sequential([keras.Input((4,)), StandardNormal(seed)]) for seed in (0, 7))
+    model(np.zeros((2, 4)))
+    model.save_weights(tmp_path / "noise.weights.h5")
+    twin.load_weights(tmp_path / "noise.weights.h5")
+    np.testing.assert_array_equal(model(np.zeros((2, 4))), twin(np.zeros((2, 4))))
+
+
+def test_a_bad_seed_is_named():
+    with pytest.raises(ValueError, match=r"^seed: got -1"):
+        StandardNormal(seed=-1)

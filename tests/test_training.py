@@ -1,0 +1,72 @@
+"""A long run that is stopped goes on where it was, to the last bit."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from experiments import training
+from helpers import autoencoders, datasets
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path, monkeypatch):
+    """Keep unfinished runs out of the repository."""
+    monkeypatch.setattr(training, "RUNS", tmp_path)
+    return tmp_path
+
+
+class Stop(keras.callbacks.Callback):
+    """Stop with an error in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.stop_at, self.epoch = epoch, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == self.stop_at:
+            raise KeyboardInterrupt
+
+
+def train(name, epochs=4, callbacks=(), recipe=None):
+    """Train a small variational autoencoder, whose noise must go on too; return it and the run."""
+    images = np.random.default_rng(0).random((30, 12), dtype="float32")
+    keras.utils.set_random_seed(0)
+    model = autoencoders.VariationalAutoencoder(*autoencoders.vae_networks(2, 8, images, 12))
+    batches = datasets.ShuffledBatches(images, 10, transform=datasets.binarise)
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 12)))
+    return model, training.fit(name, model, batches, epochs, recipe or {}, callbacks)
+
+
+def test_an_interrupted_run_ends_like_an_uninterrupted_one():
+    whole, run = train("whole")
+    with pytest.raises(KeyboardInterrupt):
+        train("stopped", callbacks=[Stop(epoch=2)])
+    resumed, resumed_run = train("stopped")
+    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
+    assert resumed_run["history"] == run["history"]
+    assert len(run["history"]["loss"]) == 4
+    assert run["seconds"] > 0
+
+
+def test_a_finished_run_is_not_trained_again():
+    first, run = train("run")
+    again, same = train("run")
+    assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), again.get_weights(), strict=True))
+    assert same == run
+
+
+def test_an_edited_recipe_does_not_continue_the_old_run():
+    train("run", recipe={"rate": 1})
+    with pytest.raises(RuntimeError, match=r"^recipe: .* another recipe"):
+        train("run", recipe={"rate": 2})
+
+
+def test_the_log_names_every_epoch(runs):
+    train("run", epochs=2)
+    rows = json.loads((runs / "run" / "log.json").read_text())
+    assert [row.keys() >= {"seconds", "loss", "kl"} for row in rows] == [True, True]
