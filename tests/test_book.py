@@ -19,6 +19,26 @@ REQUIRED = {
         "first-autoencoder-test-bce": {"at_most": 0.0920},
         "first-autoencoder-sse-over-pca32": {"at_most": 0.60},
     },
+    "book/autoencoders/math": {
+        "pca-30-sse": {"at_least": 13.86, "at_most": 13.88},
+        "linear-autoencoder-sse-over-pca32": {"at_most": 1.001},
+    },
+    "book/autoencoders/variants": {
+        "deep-autoencoder-30-sse": {"at_most": 2.8},
+        "best-autoencoder-30-sse": {"at_most": 2.1},
+        "denoising-psnr-gain-db": {"at_least": 3},
+    },
+    "book/autoencoders/supervised_autoencoder": {
+        "labels-permuted-plain-autoencoder-change": {"at_most": 0},
+        "labels-permuted-supervised-accuracy": {"at_most": 0.12},
+        "supervised-autoencoder-gain-100-labels": {},
+        "supervised-autoencoder-gain-1000-labels": {},
+        "ladder-error-100-labels": {"at_most": 2.0},
+    },
+    "book/autoencoders/variational_autoencoder": {
+        "vae-nll-5000": {"at_most": 87.3},
+        "iwae-5-nll-5000": {},
+    },
     "book/gans/broken_loop": {
         "broken-loop-generator-change": {"at_most": 0},
         "broken-loop-loss-from-log2": {"at_most": 0.001},

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments import gan_recipes, record
+from experiments import autoencoder_codes, gan_recipes, record
 from helpers import datasets, metrics
 
 
@@ -55,3 +55,19 @@ def test_a_record_survives_a_killed_writer(tmp_path, monkeypatch):
         record.write("run", value=object())
     assert record.read("run")["value"] == 1
     assert record.read("run")["conditions"]["cpus"] >= 1
+
+
+@pytest.mark.parametrize("name", record.read("autoencoder_codes")["runs"])
+def test_the_reported_reconstruction_errors(name, mnist):
+    reported = record.read("autoencoder_codes")["runs"][name]
+    networks = autoencoder_codes.load(name)
+    assert networks.encoder.output_shape == (None, 30)
+    assert networks.autoencoder.count_params() == reported["weights"] <= 3_000_000
+    assert np.isclose(autoencoder_codes.error(networks.autoencoder, mnist.test_images), reported["test_sse"], rtol=1e-4)
+
+
+def test_edited_autoencoders_are_not_the_recorded_ones(monkeypatch):
+    edited = dataclasses.replace(autoencoder_codes.RECIPES["deep"], epochs=1)
+    monkeypatch.setitem(autoencoder_codes.RECIPES, "deep", edited)
+    with pytest.raises(RuntimeError, match="recipe 'deep' has changed"):
+        autoencoder_codes.recorded()
