@@ -287,11 +287,12 @@ class VariationalAutoencoder(keras.Model):
         """Return a dictionary: ``mean`` and ``log_variance`` (n, latent_dim), ``latents`` (samples, n, latent_dim)
         and ``logits`` (samples, n, input_dim); without training one sample, the mean itself."""
         mean, log_variance = self.encode(images)
-        latents = mean[None]
-        if training:
-            noise = self.noise(mean, samples=self.samples)  # (samples, n, latent_dim)
-            latents = mean + ops.exp(0.5 * log_variance) * noise
+        latents = self.draw(mean, log_variance) if training else mean[None]
         return {"mean": mean, "log_variance": log_variance, "latents": latents, "logits": self.decode(latents)}
+
+    def draw(self, mean, log_variance):
+        """Return latents (samples, n, latent_dim) drawn from q(z|x)."""
+        return mean + ops.exp(0.5 * log_variance) * self.noise(mean, samples=self.samples)
 
     def encode(self, images):
         """Return mean and log-variance of q(z|x), each (n, latent_dim)."""
@@ -305,6 +306,9 @@ class VariationalAutoencoder(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return minus the bound, in nats, averaged over the batch; the target is x itself."""
         mean, log_variance = y_pred["mean"], y_pred["log_variance"]
+        if not training:  # what is evaluated is the bound too, not the decoded mean
+            latents = self.draw(mean, log_variance)
+            y_pred = {"latents": latents, "logits": self.decode(latents)}
         kl = gaussian_kl(mean, log_variance)
         self.kl_tracker.update_state(kl)
         reconstruction = bernoulli_log_likelihood(x, y_pred["logits"])  # (samples, n)

@@ -290,6 +290,17 @@ def test_importance_weighted_loss_by_hand(binary):
     assert float(model.compute_loss(binary, None, single)) == pytest.approx(-bound, rel=1e-5)
 
 
+@pytest.mark.parametrize("samples", [1, 5])
+def test_evaluate_measures_the_bound_that_fit_trains(binary, samples):
+    model = small_vae(samples=samples)
+    model.compile(keras.optimizers.SGD(0.0))  # training that changes nothing
+    many = np.repeat(binary, 500, axis=0)
+    trained = model.fit(many, batch_size=1000, verbose=0).history["loss"][0]
+    assert model.evaluate(many, batch_size=1000, verbose=0, return_dict=True)["loss"] == pytest.approx(
+        trained, abs=0.05
+    )
+
+
 def test_vae_noise_is_fresh_in_training_and_absent_otherwise(binary):
     model = small_vae()
     first, second = (np.asarray(model(binary, training=True)["latents"]) for _ in range(2))
