@@ -16,7 +16,7 @@ from helpers import autoencoders, datasets, metrics, storage
 
 NAME = "vae_bounds"
 SAMPLES = {"vae": 1, "iwae5": 5}  # latent samples an image in the training bound
-EPOCHS, BATCH_SIZE, LEARNING_RATE = 1000, 100, 4e-3
+EPOCHS, BATCH_SIZE, LEARNING_RATE = 800, 100, 2e-3
 FIRST = 200  # test images that the tests and the chapter measure again
 RECIPE = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE, "latent_dim": 50, "width": 200}
 
