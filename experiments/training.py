@@ -40,7 +40,9 @@ def fit(name, model, batches, epochs, recipe, callbacks=()):
     backup = keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True, delete_checkpoint=False)
     log = RunLog(name, folder / "log.json", epochs)
     # The log comes before the backup: an epoch that is saved is always in the log.
-    model.fit(batches, epochs=epochs, verbose=0, callbacks=[batches.follow_epochs(), *callbacks, log, backup])
+    callbacks = [batches.follow_epochs(), *callbacks, log, backup]
+    # Keras's own shuffling would change the order of the batches, from a global random state that no backup holds.
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
     return {"seconds": log.seconds(), "history": log.history(epochs)}
 
 

@@ -199,7 +199,7 @@ def test_semi_supervised_order_depends_on_seed_and_epoch_alone():
     twin.unlabelled.set_epoch(3)
     twin.unlabelled.set_epoch(0)
     assert all(np.array_equal(a, twin[index][0]) for index, a in enumerate(first))
-    batches.follow_epochs().on_epoch_begin(1)
+    batches.follow_epochs().on_epoch_begin(1, None)
     assert not np.array_equal(batches[0][0], first[0])
     assert not np.array_equal(other[0][0], first[0])
 
