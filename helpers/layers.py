@@ -27,16 +27,17 @@ class TiedDense(keras.layers.Layer):
         if not isinstance(dense, keras.layers.Dense) or not dense.built:
             raise ValueError(f"dense: got {dense!r}, expected a built keras.layers.Dense.")
         super().__init__(**kwargs)
-        self.dense = dense
+        # The kernel alone: as a part of this layer, the other would have its own losses cleared at every call.
+        self.kernel = dense.kernel
         self.activation = keras.activations.get(activation)
 
     def build(self, input_shape):
         """Create the bias; the kernel is the other layer's."""
-        self.bias = self.add_weight(shape=(self.dense.kernel.shape[0],), initializer="zeros", name="bias")
+        self.bias = self.add_weight(shape=(self.kernel.shape[0],), initializer="zeros", name="bias")
 
     def call(self, inputs):
         """Return (n, input_dim) for inputs (n, units)."""
-        return self.activation(ops.matmul(inputs, ops.transpose(self.dense.kernel)) + self.bias)
+        return self.activation(ops.matmul(inputs, ops.transpose(self.kernel)) + self.bias)
 
 
 class StandardNormal(keras.layers.Layer):

@@ -58,6 +58,18 @@ def test_tied_dense_stays_tied_in_training(tied):
     test_tied_dense_uses_the_transpose(tied)
 
 
+def test_penalties_of_the_tied_layer_reach_the_loss():
+    keras.utils.set_random_seed(0)
+    dense, inputs = keras.layers.Dense(3, activity_regularizer=keras.regularizers.L1(1.0)), keras.Input((6,))
+    code = dense(inputs)
+    model = keras.Model(inputs, TiedDense(dense)(code))
+    x = np.random.default_rng(0).random((5, 6), dtype="float32")
+    model.compile("adam", "mean_squared_error")
+    error = ((model.predict(x, verbose=0) - x) ** 2).mean()
+    penalty = np.abs(dense(x)).sum(axis=1).mean()
+    assert model.evaluate(x, x, verbose=0) == pytest.approx(error + penalty, rel=1e-5)
+
+
 @pytest.mark.parametrize("dense", [None, keras.layers.Dense(3), keras.layers.Flatten()])
 def test_tied_dense_wants_a_built_dense_layer(dense):
     with pytest.raises(ValueError, match=r"^dense: got .*expected a built keras.layers.Dense"):
