@@ -233,11 +233,14 @@ def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=10_000, p
     size = max(1, pairs // samples)
     starts = range(0, len(images), size)
     padded = np.concatenate([images, np.repeat(images[-1:], -len(images) % size, axis=0)])
-    estimate = jax.jit(_log_likelihood, static_argnames=("vae", "samples"))
+
+    # A function of this call alone: what JAX has compiled for an earlier one would still hold the weights of then.
+    @jax.jit
+    def estimate(batch, key):
+        return _log_likelihood(batch, key, vae, samples)
+
     parts = [
-        estimate(
-            padded[start : start + size], jax.random.fold_in(jax.random.key(seed), start), vae=vae, samples=samples
-        )
+        estimate(padded[start : start + size], jax.random.fold_in(jax.random.key(seed), start))
         for start in (progress(starts) if progress else starts)
     ]
     return np.concatenate([np.asarray(part) for part in parts])[: len(images)]

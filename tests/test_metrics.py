@@ -158,6 +158,15 @@ def test_importance_sampling_finds_the_integral(vae, binary):
     np.testing.assert_allclose(estimate, exact, atol=0.03)
 
 
+def test_the_likelihood_follows_the_weights(vae, binary):
+    weights = vae.get_weights()
+    before = metrics.importance_log_likelihood(vae, binary, samples=100)
+    vae.set_weights([0.5 * weight for weight in weights])
+    assert not np.array_equal(before, metrics.importance_log_likelihood(vae, binary, samples=100))
+    vae.set_weights(weights)
+    np.testing.assert_array_equal(before, metrics.importance_log_likelihood(vae, binary, samples=100))
+
+
 def test_more_samples_tighten_the_bound(vae, binary):
     few, many = (
         np.mean([metrics.importance_log_likelihood(vae, binary, k, seed).mean() for seed in range(20)]) for k in (1, 50)
