@@ -82,7 +82,7 @@ def residual_autoencoder(width=512, blocks=2, code_dim=30, input_dim=784):
     """Build an autoencoder whose encoder and decoder are chains of residual blocks of one width.
 
     A dense layer brings the input to `width`; each block then adds a correction to what came in: layer normalisation,
-    dense, SiLU, dense. The gradient reaches every block through the sums unchanged, so depth does not hurt training.
+    dense, SiLU, dense. Through the sums, the gradient also has a way around every block.
 
     Parameters
     ----------

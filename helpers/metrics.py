@@ -237,6 +237,7 @@ def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=10_000, p
     # A function of this call alone: what JAX has compiled for an earlier one would still hold the weights of then.
     @jax.jit
     def estimate(batch, key):
+        """Return the estimate of one batch."""
         return _log_likelihood(batch, key, vae, samples)
 
     parts = [
