@@ -1,4 +1,4 @@
-"""MNIST, bundled and verified, and mini-batches whose order depends on a seed and an epoch alone."""
+"""MNIST, bundled and verified, mixtures of normals, and mini-batches whose order depends on seed and epoch alone."""
 
 import hashlib
 import struct
@@ -129,6 +129,81 @@ def idx_md5(array):
     """
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
     return hashlib.md5(header + np.ascontiguousarray(array).tobytes(), usedforsecurity=False).hexdigest()
+
+
+class Mixture(NamedTuple):
+    """Equally likely normal modes of one spread: centers (k, d), and the standard deviation along each axis."""
+
+    centers: np.ndarray
+    std: float
+
+    def sample(self, count, rng):
+        """Draw points.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        rng : numpy.random.Generator
+            Source of the draws.
+
+        Returns
+        -------
+        ndarray of float32, shape (count, d)
+        """
+        count = check_integer("count", count, low=1)
+        rows = rng.integers(len(self.centers), size=count)
+        return (self.centers[rows] + self.std * rng.standard_normal((count, self.centers.shape[1]))).astype("float32")
+
+    def density(self, points):
+        """Return the density at points (n, d): ndarray of shape (n,)."""
+        squares = ((np.asarray(points, "float64")[:, None] - self.centers) ** 2).sum(axis=-1)  # (n, k)
+        dimension = self.centers.shape[1]
+        return np.exp(-squares / (2 * self.std**2)).mean(axis=1) / (2 * np.pi * self.std**2) ** (dimension / 2)
+
+
+def ring(modes=8, radius=1.0, std=0.01):
+    """Return normal modes at equal distances on a circle.
+
+    Parameters
+    ----------
+    modes : int, default=8
+        How many. The angles are 2πi/modes: `numpy.linspace(0, 2π, modes)` would put the last mode on the first.
+    radius, std : float
+        Of the circle, and of each mode along each axis; the defaults are PacGAN's.
+
+    Returns
+    -------
+    Mixture
+
+    References
+    ----------
+    Lin et al. (2018), "PacGAN: The power of two samples in generative adversarial networks".
+    """
+    angles = 2 * np.pi * np.arange(check_integer("modes", modes, low=1)) / modes
+    return Mixture(radius * np.stack([np.cos(angles), np.sin(angles)], axis=1), std)
+
+
+def grid(side=5, spacing=2.0, std=0.05):
+    """Return normal modes on a square grid around the origin.
+
+    Parameters
+    ----------
+    side : int, default=5
+        Modes along each axis.
+    spacing, std : float
+        Distance of neighbouring centers, and standard deviation of each mode; the defaults are PacGAN's.
+
+    Returns
+    -------
+    Mixture
+
+    References
+    ----------
+    Lin et al. (2018), "PacGAN: The power of two samples in generative adversarial networks".
+    """
+    ticks = spacing * (np.arange(check_integer("side", side, low=1)) - (side - 1) / 2)
+    return Mixture(np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2), std)
 
 
 class ShuffledBatches(keras.utils.PyDataset):

@@ -236,3 +236,41 @@ def test_binarised_pixels_have_their_grey_level_as_mean():
     assert drawn[:, 0].max() == 0
     assert drawn[:, -1].min() == 1
     np.testing.assert_allclose(drawn.mean(axis=0), images[0], atol=0.02)
+
+
+# --- Mixtures --------------------------------------------------------------------------------------------------------
+
+
+def test_the_ring_has_eight_different_modes_at_one_distance():
+    centers, std = datasets.ring()
+    gaps = np.linalg.norm(centers - np.roll(centers, 1, axis=0), axis=1)
+    assert np.allclose(gaps, 2 * np.sin(np.pi / 8))
+    assert np.allclose(np.linalg.norm(centers, axis=1), 1)
+    assert std == 0.01
+
+
+def test_the_grid_is_pacgans():
+    centers, std = datasets.grid()
+    assert {tuple(center) for center in centers} == {(x, y) for x in range(-4, 5, 2) for y in range(-4, 5, 2)}
+    assert std == 0.05
+
+
+def test_a_mixtures_points_have_its_moments():
+    mixture = datasets.grid(side=2, spacing=2, std=0.5)
+    points = mixture.sample(200_000, np.random.default_rng(0))
+    assert points.dtype == np.float32
+    assert np.allclose(points.mean(axis=0), 0, atol=0.02)
+    assert np.allclose(np.cov(points, rowvar=False), np.eye(2) * (1 + 0.25), atol=0.02)
+
+
+def test_a_mixtures_density_integrates_to_one():
+    ticks = np.arange(-3, 3, 0.02)
+    points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+    assert np.isclose(datasets.ring(std=0.3).density(points).sum() * 0.02**2, 1, atol=1e-4)
+
+
+def test_bad_mixtures_are_named():
+    with pytest.raises(ValueError, match="modes: got 0, expected an integer >= 1"):
+        datasets.ring(modes=0)
+    with pytest.raises(ValueError, match="count: got -1, expected an integer >= 1"):
+        datasets.grid().sample(-1, np.random.default_rng(0))

@@ -2,10 +2,12 @@
 
 import keras
 import numpy as np
+import prdc
 import pytest
 import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.neighbors import KernelDensity
 
 from helpers import autoencoders, datasets, metrics
 
@@ -190,3 +192,149 @@ def test_active_units(binary):
     kernel[:, 1] = 0  # the second latent's mean no longer depends on the image
     vae.encoder.layers[-1].set_weights([kernel, bias])
     assert metrics.active_units(vae, binary).tolist() == [True, False, True]
+
+
+# --- Kernel distance -------------------------------------------------------------------------------------------------
+
+
+def test_kernel_distance_equals_the_sum_over_pairs():
+    a, b = gaussian(7, 30, 4), gaussian(8, 20, 4)
+
+    def mean_kernel(x, y):
+        same = x is y
+        values = [(p @ q / 4 + 1) ** 3 for i, p in enumerate(x) for j, q in enumerate(y) if not (same and i == j)]
+        return np.mean(values)
+
+    a, b = a.astype("float32").astype(float), b.astype("float32").astype(float)
+    expected = mean_kernel(a, a) + mean_kernel(b, b) - 2 * mean_kernel(a, b)
+    assert np.isclose(metrics.kernel_distance(a, b), expected, rtol=1e-9)
+
+
+def test_kernel_distance_has_no_bias():
+    rng = np.random.default_rng(0)
+    values = [metrics.kernel_distance(*rng.normal(size=(2, 50, 8))) for _ in range(300)]
+    assert min(values) < 0
+    assert abs(np.mean(values)) < 3 * np.std(values) / len(values) ** 0.5
+
+
+def test_kernel_distance_goes_over_blocks():
+    a, b = gaussian(9, 1500, 3), gaussian(10, 1200, 3)
+    whole = [((x @ y.T / 3 + 1) ** 3).astype(float) for x, y in ((a, a), (b, b), (a, b))]
+    np.fill_diagonal(whole[0], 0)
+    np.fill_diagonal(whole[1], 0)
+    expected = whole[0].sum() / (1500 * 1499) + whole[1].sum() / (1200 * 1199) - 2 * whole[2].mean()
+    assert np.isclose(metrics.kernel_distance(a, b), expected, rtol=1e-4)
+
+
+# --- Neighbours ------------------------------------------------------------------------------------------------------
+
+
+def with_ties(seed, count, other=None):
+    """Return integer rows, many of them equal; some are copies of `other`."""
+    rows = np.random.default_rng(seed).integers(0, 4, size=(count, 3)).astype(float)
+    if other is not None:
+        rows[: count // 3] = other[: count // 3]
+    return rows
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+@pytest.mark.parametrize("kind", ["random", "ties", "copies"])
+def test_neighbour_metrics_equal_those_of_prdc(kind, k, capsys):
+    real, fake = gaussian(11, 300), gaussian(12, 200) * 0.7
+    real, fake = real.astype("float32").astype(float), fake.astype("float32").astype(float)
+    if kind == "ties":
+        real = with_ties(0, 300)
+        fake = with_ties(1, 200, real)
+    elif kind == "copies":
+        fake[:50] = fake[50:100]
+        real[:40] = real[40:80]
+    measured = metrics.neighbour_metrics(real, fake, k)
+    assert measured == pytest.approx(prdc.compute_prdc(real, fake, k), abs=1e-6)
+
+
+def test_a_copied_training_row_counts_only_with_the_surface():
+    real = np.array([[0.0], [1.0], [3.0]])
+    fake = np.array([[1.0], [1.0], [1.0]])  # at the surface of the balls around 0 and 3
+    assert metrics.neighbour_metrics(real, fake, 1)["density"] == 1
+    assert metrics.neighbour_metrics(real, fake, 1, inclusive=True)["density"] == 3
+
+
+def test_rounding_breaks_no_tie():
+    real = gaussian(13, 400).astype("float32").astype(float) + 1000
+    both = metrics.neighbour_metrics(real, real[:200], 3), metrics.neighbour_metrics(real - 1000, real[:200] - 1000, 3)
+    assert both[0] == both[1]
+
+
+@pytest.mark.parametrize(("real_count", "fake_count", "k"), [(400, 400, 5), (400, 400, 1), (300, 600, 3)])
+def test_coverage_and_density_of_equal_distributions(real_count, fake_count, k):
+    rng = np.random.default_rng(0)
+    found = [
+        metrics.neighbour_metrics(rng.normal(size=(real_count, 4)), rng.normal(size=(fake_count, 4)), k)
+        for _ in range(40)
+    ]
+    for name, expected in (("coverage", metrics.expected_coverage(real_count, fake_count, k)), ("density", 1)):
+        values = [row[name] for row in found]
+        assert abs(np.mean(values) - expected) < 4 * np.std(values) / len(values) ** 0.5
+
+
+def test_nearest_neighbours_are_found_over_blocks():
+    rows, others = gaussian(14, 1200), gaussian(15, 90)
+    indices, distances = metrics.nearest_neighbours(rows, others)
+    table = np.linalg.norm(rows[:, None] - others, axis=-1)
+    assert (indices == table.argmin(axis=1)).all()
+    assert np.allclose(distances, table.min(axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: metrics.neighbour_metrics(np.zeros((5, 2)), np.zeros((4, 2)), 4), "k: got 4, expected .* from 1 to 3"),
+        (
+            lambda: metrics.neighbour_metrics(np.zeros((5, 2)), np.zeros((4, 3))),
+            "fake: got 3 numbers a row, expected 2",
+        ),
+        (lambda: metrics.kernel_distance(np.zeros((1, 2)), np.zeros((4, 2))), "features_a: got 1 rows, expected at le"),
+        (lambda: metrics.parzen_log_likelihood(np.zeros((3, 2)), np.zeros((3, 2)), 0), "sigma: got 0, expected .* > 0"),
+        (lambda: metrics.mode_coverage(np.zeros((3, 3)), datasets.ring()), "points: got 3 numbers a row, expected 2"),
+    ],
+)
+def test_bad_sets_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+# --- Parzen windows --------------------------------------------------------------------------------------------------
+
+
+def test_parzen_windows_equal_the_density_of_a_mixture():
+    samples, points = gaussian(16, 40, 2), gaussian(17, 30, 2)
+    samples, points = samples.astype("float32").astype(float), points.astype("float32").astype(float)
+    expected = np.log(datasets.Mixture(samples, 0.7).density(points))
+    assert np.allclose(metrics.parzen_log_likelihood(samples, points, 0.7), expected, rtol=1e-9)
+
+
+def test_parzen_windows_equal_scikit_learns():
+    samples, points = gaussian(18, 50, 5), gaussian(19, 1100, 5)
+    expected = KernelDensity(bandwidth=0.3).fit(samples).score_samples(points)
+    assert np.allclose(metrics.parzen_log_likelihood(samples, points, 0.3), expected, rtol=1e-4)
+
+
+# --- Modes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mixture", [datasets.ring(), datasets.grid()])
+def test_the_targets_own_points_reach_the_ceiling(mixture):
+    found = metrics.mode_coverage(mixture.sample(100_000, np.random.default_rng(0)), mixture)
+    assert found["modes"] == len(mixture.centers)
+    assert np.isclose(found["high_quality"], 1 - np.exp(-4.5), atol=0.002)
+    assert np.isclose(found["spread"], np.sqrt((1 - 5.5 * np.exp(-4.5)) / (1 - np.exp(-4.5))), atol=0.005)
+    assert 0 <= found["reverse_kl"] < 1e-3
+
+
+def test_collapse_is_seen():
+    mixture = datasets.ring()
+    one = metrics.mode_coverage(np.repeat(mixture.centers[:1], 50, axis=0), mixture)
+    assert one == {"modes": 1, "high_quality": 1.0, "reverse_kl": pytest.approx(np.log(8)), "spread": 0.0}
+    none = metrics.mode_coverage(np.zeros((50, 2)), mixture)
+    assert none["modes"] == none["high_quality"] == 0
+    assert np.isnan(none["reverse_kl"])
