@@ -29,6 +29,11 @@ REQUIRED = {
         "supervised-autoencoder-gain-100-labels": {},
         "supervised-autoencoder-gain-1000-labels": {},
     },
+    "book/gans/math": {
+        "optimal-discriminator-max-error": {"at_most": 0.03},
+        "value-minus-closed-form": {"at_most": 0.01},
+        "bilinear-radius-growth-error": {"at_most": 1e-6},
+    },
     "book/gans/broken_loop": {
         "broken-loop-generator-change": {"at_most": 0},
         "broken-loop-loss-from-log2": {"at_most": 0.001},
