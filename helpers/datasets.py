@@ -155,6 +155,11 @@ class Mixture(NamedTuple):
         rows = rng.integers(len(self.centers), size=count)
         return (self.centers[rows] + self.std * rng.standard_normal((count, self.centers.shape[1]))).astype("float32")
 
+    def standardised(self):
+        """Return the mixture scaled to mean square 1 along the axes: what a network likes to see."""
+        scale = np.sqrt((self.centers**2).mean() + self.std**2)
+        return Mixture(self.centers / scale, self.std / scale)
+
     def density(self, points):
         """Return the density at points (n, d): ndarray of shape (n,)."""
         squares = ((np.asarray(points, "float64")[:, None] - self.centers) ** 2).sum(axis=-1)  # (n, k)

@@ -355,6 +355,9 @@ def dense_networks(latent_dim, generator_units, discriminator_units, activation,
 # --- The model -------------------------------------------------------------------------------------------------------
 
 
+SCHEDULE = keras.optimizers.schedules.LearningRateSchedule
+
+
 @keras.saving.register_keras_serializable("helpers")
 class GAN(keras.Model):
     """A generator and a discriminator trained against each other by ``fit``, on Keras's JAX backend.
@@ -424,8 +427,8 @@ class GAN(keras.Model):
             Two separate optimizers.
         loss : str, default="non_saturating"
             A key of `LOSSES`.
-        r1, r2 : float, default=0
-            γ of the penalties (γ/2) E‖∇D‖² on real images and on fakes.
+        r1, r2 : float or keras.optimizers.schedules.LearningRateSchedule, default=0
+            γ of the penalties (γ/2) E‖∇D‖² on real images and on fakes; a schedule makes it a function of the step.
         gradient_penalty : float, default=0
             Factor of `gradient_penalty` (10 in the paper on WGAN-GP).
         penalty_batch : int, optional
@@ -442,6 +445,8 @@ class GAN(keras.Model):
             raise ValueError("discriminator_optimizer: got the generator's optimizer, expected one of its own.")
         weights = dict(r1=r1, r2=r2, gradient_penalty=gradient_penalty, ema=ema)
         for name, value in weights.items():
+            if isinstance(value, SCHEDULE) and name in ("r1", "r2"):
+                continue
             if not 0 <= value < (1 if name == "ema" else np.inf):
                 raise ValueError(f"{name}: got {value!r}, expected a number >= 0{' and < 1' * (name == 'ema')}.")
         if penalty_batch is not None:
@@ -478,7 +483,7 @@ class GAN(keras.Model):
             fake_logits, updates = values.call(self.discriminator, fake, weights, updates)
             adversarial = self.game.discriminator(real_logits, fake_logits)
             score = functools.partial(self._score, values, weights)
-            penalty = self._penalty(score, real[few], fake[few], between)
+            penalty = self._penalty(values, score, real[few], fake[few], between)
             return adversarial + penalty, ((adversarial, real_logits, fake_logits), updates)
 
         seen, updates = values.descend(self.discriminator, self.discriminator_optimizer, loss)
@@ -516,16 +521,21 @@ class GAN(keras.Model):
         """Return D's logits, for the penalties' gradients with respect to the images."""
         return values.call(self.discriminator, images, weights)[0]
 
-    def _penalty(self, score, real, fake, between):
+    def _penalty(self, values, score, real, fake, between):
         """Return the sum of D's regularisers that were switched on in ``compile``."""
         penalty = 0.0
         if self.settings["r1"]:
-            penalty += self.settings["r1"] / 2 * zero_centered_penalty(score, real)
+            penalty += self._gamma(values, "r1") / 2 * zero_centered_penalty(score, real)
         if self.settings["r2"]:
-            penalty += self.settings["r2"] / 2 * zero_centered_penalty(score, fake)
+            penalty += self._gamma(values, "r2") / 2 * zero_centered_penalty(score, fake)
         if self.settings["gradient_penalty"]:
             penalty += self.settings["gradient_penalty"] * gradient_penalty(score, real, fake, between)
         return penalty
+
+    def _gamma(self, values, name):
+        """Return the weight of a penalty at this step."""
+        gamma = self.settings[name]
+        return gamma(values[self.discriminator_optimizer.iterations]) if isinstance(gamma, SCHEDULE) else gamma
 
     def _average(self, values):
         """Move the averaged generator's weights towards the generator's; BatchNorm statistics are copied."""
@@ -628,12 +638,74 @@ class GAN(keras.Model):
         """Return the optimizers and settings of ``compile``, for ``.keras`` files."""
         serialize = keras.saving.serialize_keras_object
         optimizers = (self.generator_optimizer, self.discriminator_optimizer)
-        return {"optimizers": [serialize(optimizer) for optimizer in optimizers], **self.settings}
+        settings = {name: serialize(value) for name, value in self.settings.items()}
+        return {"optimizers": [serialize(optimizer) for optimizer in optimizers], **settings}
 
     def compile_from_config(self, config):
         """Compile from what `get_compile_config` returned."""
-        optimizers = [keras.saving.deserialize_keras_object(entry) for entry in config["optimizers"]]
-        self.compile(*optimizers, **{name: value for name, value in config.items() if name != "optimizers"})
+        deserialize = keras.saving.deserialize_keras_object
+        optimizers = [deserialize(entry) for entry in config["optimizers"]]
+        self.compile(
+            *optimizers, **{name: deserialize(value) for name, value in config.items() if name != "optimizers"}
+        )
+
+
+def train_scanned(models, draw, steps, points=1, watch=None):
+    """Train GANs of one recipe with many steps in one compiled loop, which small networks gain from.
+
+    Parameters
+    ----------
+    models : list of GAN
+        Compiled alike, of the same layers; they differ in their seeds. They are trained one after the other, in place,
+        and what was compiled for the first serves all.
+    draw : callable
+        ``draw(key) -> real batch (n, ...)``, of JAX operations only.
+    steps : int
+        Steps of each model, a multiple of `points`.
+    points : int, default=1
+        How often to come back from the compiled loop, to log and to call `watch`.
+    watch : callable, optional
+        ``watch(model, step)``, called after each stretch; the model holds the weights of that step.
+
+    Returns
+    -------
+    list of dict
+        For each model: name → ndarray of shape (points,), the means over each stretch of what ``fit`` logs.
+
+    Raises
+    ------
+    RuntimeError
+        If a loss stops being finite; the message names seed and step.
+    """
+    if check_integer("steps", steps, low=1) % check_integer("points", points, low=1):
+        raise ValueError(f"steps: got {steps}, expected a multiple of points, {points}.")
+
+    @jax.jit
+    def stretch(state, keys):
+        """Make a step for each key; the running means start anew."""
+        state = (*state[:3], jax.tree.map(jnp.zeros_like, state[3]))
+        state, logs = jax.lax.scan(lambda state, key: models[0].train_step(state, draw(key))[::-1], state, keys)
+        return state, {name: values[-1] for name, values in logs.items()}
+
+    return [_train_stretches(model, stretch, steps // points, points, watch) for model in models]
+
+
+def _train_stretches(model, stretch, length, points, watch):
+    """Train one model in stretches of `length` steps and return its log."""
+    keys = jax.random.split(jax.random.key(model.seed), (points, length))
+    log = []
+    for point in range(points):
+        # Read anew each time: Keras's predict, which `watch` may call, gives the arrays it was handed away.
+        state, logs = stretch(_Values.of(model).state(), keys[point])
+        _Values(model, state).assign()
+        log.append({name: float(value) for name, value in logs.items()})
+        if not all(map(np.isfinite, log[-1].values())):
+            raise RuntimeError(
+                f"Training stopped: seed {model.seed} has NaN or infinity by step {length * (point + 1)}."
+            )
+        if watch:
+            watch(model, length * (point + 1))
+    return {name: np.array([entry[name] for entry in log]) for name in log[0]}
 
 
 class StopOnNaN(keras.callbacks.Callback):
@@ -711,6 +783,18 @@ class _Values:
         self.arrays = {}
         for variables, arrays in zip(self.groups, state, strict=True):
             self.put(variables, arrays)
+
+    @classmethod
+    def of(cls, model):
+        """Return the values that the model's variables hold."""
+        groups = (model.trainable_variables, model.non_trainable_variables)
+        groups += (model.optimizer.variables, model.metrics_variables)
+        return cls(model, [[variable.value for variable in group] for group in groups])
+
+    def assign(self):
+        """Write the arrays into the model's variables."""
+        for variable in (variable for group in self.groups for variable in group):
+            variable.assign(self[variable])
 
     def __getitem__(self, variable):
         return self.arrays[id(variable)]
