@@ -7,7 +7,6 @@ python -m experiments.supervised_sweep --variants  only the other forms of the n
 import argparse
 import dataclasses
 import functools
-import json
 import time
 import warnings
 
@@ -20,6 +19,7 @@ from sklearn.metrics import log_loss
 from tqdm import tqdm
 
 from experiments import record
+from experiments.record import Log
 from helpers import autoencoders, datasets
 
 NAME = "supervised_sweep"
@@ -258,34 +258,6 @@ def choose(runs, labels, way, seed):
         run for run in runs if (run["labels"], run["way"], run["seed"], run["part"]) == (labels, way, seed, "select")
     ]
     return min(tried, key=lambda run: (run["validation_cross_entropy"], run["strength"]))["strength"]
-
-
-class Log:
-    """Finished runs, one JSON line each; the first line holds the settings, which must not change between them."""
-
-    def __init__(self, path, settings):
-        self.path, self.runs = path, []
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            path.write_text(json.dumps(settings) + "\n")
-        lines = path.read_text().splitlines()
-        if json.loads(lines[0]) != json.loads(json.dumps(settings)):
-            raise RuntimeError(f"settings: {path} holds runs of others: delete it, or bring the settings back.")
-        for line in lines[1:]:
-            try:
-                self.runs.append(json.loads(line))
-            except json.JSONDecodeError:  # the run was killed while it wrote
-                continue
-
-    def find(self, **key):
-        """Return the finished run with this key, or None."""
-        return next((run for run in self.runs if all(run[name] == value for name, value in key.items())), None)
-
-    def add(self, measured, **key):
-        """Write one run down."""
-        self.runs.append({**key, **measured})
-        with self.path.open("a") as file:
-            file.write("\n" + json.dumps(self.runs[-1]))
 
 
 def settings():

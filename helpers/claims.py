@@ -44,7 +44,8 @@ def check(name, value, *, at_most=None, at_least=None, unit="", source=None, met
     AssertionError
         If the number is not finite or is on the wrong side of its bound.
     """
-    value = float(value)
+    # NumPy's numbers compare to its own booleans, which JSON cannot hold.
+    value, at_most, at_least = (None if number is None else float(number) for number in (value, at_most, at_least))
     if not math.isfinite(value):
         raise AssertionError(f"{name}: got {value}, expected a finite number.")
     within = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)

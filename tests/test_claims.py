@@ -1,5 +1,7 @@
 """A claim is asserted, shown and glued, or raises."""
 
+import json
+
 import myst_nb
 import numpy as np
 import pytest
@@ -74,3 +76,8 @@ def test_numpy_numbers_are_glued_as_plain_ones(monkeypatch):
     monkeypatch.setattr(myst_nb, "glue", lambda name, value, display: glued.update({name: value}))
     claims.glue("share", np.float64(0.5))
     assert type(glued["share"]) is float
+
+
+def test_bounds_may_be_numbers_of_numpy(shown):
+    claims.check("np", np.float64(1), at_most=np.float32(2), at_least=np.int64(0))
+    assert json.loads(json.dumps(shown["outputs"]))[0][claims.CLAIM_MIME]["met"] is True

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from helpers.layers import StandardNormal, TiedDense
+from helpers.layers import MatmulConv2D, MatmulConv2DTranspose, StandardNormal, TiedDense
 
 
 @pytest.fixture
@@ -96,3 +96,45 @@ def test_noise_goes_on_after_saving(tmp_path):
 def test_a_bad_seed_is_named():
     with pytest.raises(ValueError, match=r"^seed: got -1"):
         StandardNormal(seed=-1)
+
+
+# --- Convolutions as matrix products ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kernel_size", "strides"), [(1, 1), (3, 1), (4, 2), (5, 2), (3, 2), (5, 3)])
+@pytest.mark.parametrize("size", [(28, 28), (7, 9)])
+def test_convolution_equals_keras(kernel_size, strides, size):
+    images = np.random.default_rng(0).normal(size=(3, *size, 4)).astype("float32")
+    ours = MatmulConv2D(5, kernel_size, strides, activation="relu")
+    theirs = keras.layers.Conv2D(5, kernel_size, strides, padding="same", activation="relu")
+    ours(images), theirs(images)
+    theirs.set_weights([ours.kernel.numpy(), np.arange(5.0)])
+    ours.bias.assign(np.arange(5.0))
+    np.testing.assert_allclose(ours(images), theirs(images), atol=1e-4)
+
+
+@pytest.mark.parametrize(("kernel_size", "strides"), [(1, 1), (2, 1), (2, 2), (4, 2), (3, 3), (6, 3), (6, 2), (3, 1)])
+@pytest.mark.parametrize("size", [(7, 7), (4, 6)])
+def test_transposed_convolution_equals_keras(kernel_size, strides, size):
+    images = np.random.default_rng(0).normal(size=(3, *size, 4)).astype("float32")
+    ours = MatmulConv2DTranspose(5, kernel_size, strides, activation="relu")
+    theirs = keras.layers.Conv2DTranspose(5, kernel_size, strides, padding="same", activation="relu")
+    ours(images), theirs(images)
+    theirs.set_weights([ours.kernel.numpy(), np.arange(5.0)])
+    ours.bias.assign(np.arange(5.0))
+    np.testing.assert_allclose(ours(images), theirs(images), atol=1e-4)
+
+
+@pytest.mark.parametrize("layer", [MatmulConv2D, MatmulConv2DTranspose])
+def test_convolutions_survive_a_file(layer, tmp_path):
+    model = keras.Sequential([keras.Input((8, 8, 2)), layer(3, 4, 2, activation="tanh", use_bias=False)])
+    model.save(tmp_path / "model.keras")
+    images = np.ones((2, 8, 8, 2), "float32")
+    assert np.array_equal(keras.saving.load_model(tmp_path / "model.keras")(images), model(images))
+
+
+def test_bad_convolutions_are_named():
+    with pytest.raises(ValueError, match="strides: got 3, expected an integer from 1 to 2"):
+        MatmulConv2D(4, 2, 3)
+    with pytest.raises(ValueError, match="kernel_size: got 5, expected a multiple of strides, 2"):
+        MatmulConv2DTranspose(4, 5, 2)(np.zeros((1, 4, 4, 1), "float32"))
