@@ -34,16 +34,28 @@ def fit(name, model, batches, epochs, recipe, callbacks=()):
     dict
         ``seconds``, summed over interruptions, and ``history``, name → list of one value an epoch.
     """
-    folder = RUNS / name
-    _check_recipe(folder, {**recipe, "epochs": epochs})
-    # Two copies: a run killed while it writes one goes on from the other.
-    backup = keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True, delete_checkpoint=False)
-    log = RunLog(name, folder / "log.json", epochs)
+    log, backup = callbacks_of(name, epochs, recipe)
     # The log comes before the backup: an epoch that is saved is always in the log.
     callbacks = [batches.follow_epochs(), *callbacks, log, backup]
     # Keras's own shuffling would change the order of the batches, from a global random state that no backup holds.
     model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
     return {"seconds": log.seconds(), "history": log.history(epochs)}
+
+
+def fit_gan(name, gan, images, batch_size, epochs, recipe):
+    """Do the same for a compiled GAN, whose ``fit`` takes images (n, ...)."""
+    log, backup = callbacks_of(name, epochs, recipe)
+    gan.fit(images, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[log, backup])
+    return {"seconds": log.seconds(), "history": log.history(epochs)}
+
+
+def callbacks_of(name, epochs, recipe):
+    """Return the callbacks that write a run's log and its state after each epoch, to go on from."""
+    folder = RUNS / name
+    _check_recipe(folder, {**recipe, "epochs": epochs})
+    # Two copies: a run killed while it writes one goes on from the other.
+    backup = keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True, delete_checkpoint=False)
+    return RunLog(name, folder / "log.json", epochs), backup
 
 
 def _check_recipe(folder, recipe):
