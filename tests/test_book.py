@@ -44,6 +44,19 @@ REQUIRED = {
         "improved-gan-fdd-over-real": {"at_most": 14},
         "improved-gan-smallest-class-share": {"at_least": 0.05},
     },
+    "book/gans/evaluation": {
+        "evaluation-perfect-fdd-limit": {"at_most": 0.4},
+        "evaluation-fdd-of-normal-twin": {"at_most": 0.01},
+        "evaluation-coverage-minus-expected": {"at_most": 0.05},
+        "evaluation-noise-precision": {"at_least": 0.95},
+        "evaluation-noise-recall": {"at_most": 0.01},
+        "evaluation-replayed-fdd-over-held-out": {"at_most": 1},
+        "evaluation-copied-replayed": {"at_least": 1},
+        "evaluation-parzen-real": {"at_least": 225},
+        "evaluation-parzen-kmeans": {"at_least": 270},
+        "evaluation-parzen-improved": {},
+        "evaluation-parzen-source": {},
+    },
 }
 
 
