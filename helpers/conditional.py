@@ -1,0 +1,125 @@
+"""Class-conditional GANs as ordinary GANs of pairs, an image and its label side by side in one row."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from helpers.datasets import check_array, check_images, check_integer
+
+CLASSES = 10
+PIXELS = 784
+
+
+@keras.saving.register_keras_serializable("helpers")
+class OneHotOfLargest(keras.layers.Layer):
+    """Replaces the numbers of a row by 1 for the largest and 0 for the others.
+
+    Of normal numbers it makes a class drawn uniformly at random. It leaves a one-hot row as it is, and no gradient
+    passes through: behind it, a penalty on D's slope does not make D forget the label.
+    """
+
+    def call(self, rows):
+        """Return one-hot rows (n, classes) for rows (n, classes)."""
+        return ops.one_hot(ops.argmax(rows, axis=-1), rows.shape[-1], dtype=rows.dtype)
+
+
+def pair(images, labels):
+    """Return images and one-hot labels side by side, the rows that a conditional GAN is trained on.
+
+    Parameters
+    ----------
+    images : array_like of shape (n, 28, 28, 1), (n, 28, 28) or (n, 784)
+        Grey levels in [0, 1].
+    labels : array_like of int, shape (n,)
+        Classes 0 to 9.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 794)
+    """
+    images = check_images("images", images).reshape(-1, PIXELS)
+    return np.concatenate([images, one_hot(labels, len(images))], axis=1)
+
+
+def split(rows):
+    """Return images (n, 28, 28, 1) and labels (n,) of rows (n, 794)."""
+    rows = check_array("rows", rows, shape=(None, PIXELS + CLASSES))
+    return rows[:, :PIXELS].reshape(-1, 28, 28, 1), rows[:, PIXELS:].argmax(axis=1)
+
+
+def one_hot(labels, count):
+    """Return `count` labels from 0 to 9 as float32 rows (count, 10), or raise a ValueError."""
+    labels = np.asarray(labels)
+    if labels.shape != (count,):
+        raise ValueError(f"labels: got shape {labels.shape}, expected ({count},), one for each image.")
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0 or labels.max(initial=0) >= CLASSES:
+        raise ValueError(f"labels: got {labels.dtype} from {labels.min()} to {labels.max()}, expected integers 0 to 9.")
+    return np.eye(CLASSES, dtype="float32")[labels]
+
+
+def ask(labels, latent_dim, seed):
+    """Return latents with which a conditional generator draws these classes.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (n,)
+        The classes to draw.
+    latent_dim : int
+        Size of a latent vector, the ten numbers that choose the class included.
+    seed : int
+        Seed of the other numbers.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, latent_dim)
+    """
+    latent_dim = check_integer("latent_dim", latent_dim, low=CLASSES + 1)
+    noise = np.random.default_rng(check_integer("seed", seed, low=0))
+    style = noise.standard_normal((len(labels), latent_dim - CLASSES), dtype="float32")
+    return np.concatenate([one_hot(labels, len(labels)), style], axis=1)
+
+
+def conditional_networks(style_dim=16, generator_units=(256, 512), discriminator_units=(512, 256)):
+    """Return a class-conditional generator and a projection discriminator, both of dense layers.
+
+    Parameters
+    ----------
+    style_dim : int, default=16
+        Normal numbers in a latent vector, beside the ten whose largest chooses the class.
+    generator_units, discriminator_units : sequence of int
+        Hidden units, layer by layer: layer normalisation and leaky ReLU in G, leaky ReLU in D.
+
+    Returns
+    -------
+    generator, discriminator : keras.Model
+        Latents (n, 10 + style_dim) → rows (n, 794), pixels in (0, 1) and a one-hot label; rows → logits (n, 1).
+
+    References
+    ----------
+    Mirza and Osindero (2014), "Conditional Generative Adversarial Nets"; Miyato and Koyama (2018), "cGANs with
+    Projection Discriminator".
+    """
+    return _generator(style_dim, generator_units), _discriminator(discriminator_units)
+
+
+def _generator(style_dim, units):
+    """Return the generator of pairs."""
+    latents = keras.Input((CLASSES + style_dim,))
+    label = OneHotOfLargest()(latents[:, :CLASSES])
+    x = keras.layers.Concatenate()([label, latents[:, CLASSES:]])
+    for size in units:
+        x = keras.layers.Activation("leaky_relu")(keras.layers.LayerNormalization()(keras.layers.Dense(size)(x)))
+    pixels = keras.layers.Dense(PIXELS, activation="sigmoid")(x)
+    return keras.Model(latents, keras.layers.Concatenate()([pixels, label]), name="generator")
+
+
+def _discriminator(units):
+    """Return the discriminator of pairs: what it says of the image, and how image and label fit together."""
+    rows = keras.Input((PIXELS + CLASSES,))
+    label = OneHotOfLargest()(rows[:, PIXELS:])
+    x = rows[:, :PIXELS]
+    for size in units:
+        x = keras.layers.Dense(size, activation="leaky_relu")(x)
+    embedding = keras.layers.Dense(units[-1], use_bias=False)(label)
+    fit = keras.layers.Dot(axes=1)([x, embedding])
+    return keras.Model(rows, keras.layers.Add()([keras.layers.Dense(1)(x), fit]), name="discriminator")

@@ -1,0 +1,76 @@
+"""Pairs of image and label, and the networks that make and judge them."""
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+from helpers import conditional, gans
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.uniform(size=(40, 28, 28, 1)).astype("float32")
+LABELS = np.arange(40) % 10
+
+
+def test_a_pair_splits_into_what_it_was_made_of():
+    images, labels = conditional.split(conditional.pair(IMAGES, LABELS))
+    assert np.array_equal(images, IMAGES)
+    assert np.array_equal(labels, LABELS)
+
+
+def test_normal_numbers_choose_each_class_equally_often():
+    layer = conditional.OneHotOfLargest()
+    rows = np.asarray(layer(RNG.normal(size=(20_000, 10)).astype("float32")))
+    assert (rows.sum(axis=1) == 1).all()
+    assert np.abs(rows.mean(axis=0) - 0.1).max() < 0.01
+    assert np.array_equal(layer(rows), rows)
+
+
+def test_the_generator_draws_what_it_is_asked_for():
+    generator, _ = conditional.conditional_networks(style_dim=4, generator_units=(8,))
+    latents = conditional.ask(LABELS, generator.input_shape[-1], seed=1)
+    images, labels = conditional.split(generator.predict(latents, verbose=0))
+    assert np.array_equal(labels, LABELS)
+    assert 0 < images.min() < images.max() < 1
+    assert np.array_equal(latents, conditional.ask(LABELS, 14, seed=1))
+    assert not np.array_equal(latents, conditional.ask(LABELS, 14, seed=2))
+
+
+def test_the_discriminator_reads_the_label_without_a_slope():
+    _, discriminator = conditional.conditional_networks(discriminator_units=(8,))
+    rows = conditional.pair(IMAGES, LABELS)
+    others = conditional.pair(IMAGES, (LABELS + 1) % 10)
+    assert not np.allclose(discriminator(rows), discriminator(others))
+    slope = jax.grad(lambda x: jnp.sum(discriminator(x)))(jnp.asarray(rows))
+    assert np.array_equal(slope[:, 784:], np.zeros((40, 10)))
+    assert np.abs(slope[:, :784]).max() > 0
+
+
+def test_pairs_train_and_survive_a_file(tmp_path):
+    keras.utils.set_random_seed(0)
+    gan = gans.GAN(*conditional.conditional_networks(4, (8,), (8,)))
+    gan.compile(keras.optimizers.Adam(), keras.optimizers.Adam(), loss="relativistic", r1=0.3, r2=0.3)
+    rows = conditional.pair(IMAGES, LABELS)
+    gan.fit(rows, batch_size=8, epochs=1, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    for model in (gan, loaded):
+        model.fit(rows, batch_size=8, epochs=2, initial_epoch=1, verbose=0)
+    assert np.array_equal(gan.sample(5, seed=3), loaded.sample(5, seed=3))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: conditional.pair(IMAGES, LABELS[:3]), r"labels: got shape \(3,\), expected \(40,\)"),
+        (lambda: conditional.pair(IMAGES, LABELS + 1), "labels: got int64 from 1 to 10, expected integers 0 to 9"),
+        (lambda: conditional.pair(IMAGES, LABELS / 1), "labels: got float64"),
+        (lambda: conditional.pair(IMAGES * 255, LABELS), "images: got values from"),
+        (lambda: conditional.split(np.zeros((3, 784))), r"rows: got shape \(3, 784\), expected \(n, 794\)"),
+        (lambda: conditional.ask(LABELS, 10, seed=0), "latent_dim: got 10, expected an integer >= 11"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
