@@ -125,25 +125,26 @@ class MatmulConv2D(_MatmulConvolution):
 
     def call(self, images):
         """Return the filtered images."""
-        k, stride = self.kernel_size, self.strides
-        sizes = [-(-size // stride) for size in images.shape[1:3]]
-        missing = [(n - 1) * stride + k - size for n, size in zip(sizes, images.shape[1:3], strict=True)]
-        pads = [(max(m, 0) // 2, max(m, 0) - max(m, 0) // 2) for m in missing]
-        padded = ops.pad(images, [(0, 0), *pads, (0, 0)])
-        ends = [(n - 1) * stride + 1 for n in sizes]
-        windows = [
-            padded[:, i : i + ends[0] : stride, j : j + ends[1] : stride] for i in range(k) for j in range(k)
-        ]  # k² of (n, height', width', channels)
-        patches = ops.concatenate(windows, axis=-1)  # (n, height', width', k²·channels)
-        return self.finish(ops.matmul(patches, ops.reshape(self.kernel, (-1, self.filters))))
+        stride, blocks = self.strides, -(-self.kernel_size // self.strides)
+        height, width = (-(-size // stride) for size in images.shape[1:3])
+        pads = [self._padding(size, n) for size, n in zip(images.shape[1:3], (height, width), strict=True)]
+        tiles = _to_tiles(ops.pad(images, [(0, 0), *pads, (0, 0)]), stride)
+        windows = [tiles[:, i : i + height, j : j + width] for i in range(blocks) for j in range(blocks)]
+        patches = ops.concatenate(windows, axis=-1)  # (n, height, width, (blocks·stride)²·channels)
+        return self.finish(ops.matmul(patches, ops.reshape(_in_blocks(self.kernel, stride), (-1, self.filters))))
+
+    def _padding(self, size, count):
+        """Return the zeros before and after an axis: those of "same" before, and whole tiles in all."""
+        before = max((count - 1) * self.strides + self.kernel_size - size, 0) // 2
+        tiles = count - 1 + -(-self.kernel_size // self.strides)
+        return before, tiles * self.strides - size - before
 
 
 @keras.saving.register_keras_serializable("helpers")
 class MatmulConv2DTranspose(_MatmulConvolution):
     """A transposed convolution with padding "same" as one matrix product and shifted sums.
 
-    It computes what ``keras.layers.Conv2DTranspose`` does, with a kernel of the same shape, and needs a kernel size
-    that is a multiple of the stride (which also keeps checkerboards away).
+    It computes what ``keras.layers.Conv2DTranspose`` does, with a kernel of the same shape.
 
     Parameters
     ----------
@@ -156,31 +157,42 @@ class MatmulConv2DTranspose(_MatmulConvolution):
     """
 
     def kernel_shape(self, channels):
-        """Return the kernel's shape; refuse a size that is no multiple of the stride."""
-        if self.kernel_size % self.strides:
-            raise ValueError(f"kernel_size: got {self.kernel_size}, expected a multiple of strides, {self.strides}.")
+        """Return the kernel's shape."""
         return (self.kernel_size, self.kernel_size, self.filters, channels)
 
     def call(self, images):
         """Return the enlarged images."""
-        k, stride = self.kernel_size, self.strides
+        stride, blocks = self.strides, -(-self.kernel_size // self.strides)
         height, width = images.shape[1:3]
-        blocks, channels = k // stride, images.shape[-1]
-        # Each input pixel paints a patch of k × k; cut into blocks of stride × stride, patches tile the output.
-        kernel = ops.reshape(self.kernel, (blocks, stride, blocks, stride, self.filters, channels))
-        kernel = ops.reshape(ops.transpose(kernel, (5, 0, 2, 1, 3, 4)), (channels, -1))
-        painted = ops.matmul(images, kernel)  # (n, height, width, blocks²·stride²·filters)
-        size = stride * stride * self.filters
-        total = 0
-        for a in range(blocks):
-            for b in range(blocks):
-                start = (a * blocks + b) * size
-                margins = [(0, 0), (a, blocks - 1 - a), (b, blocks - 1 - b), (0, 0)]
-                total = total + ops.pad(painted[..., start : start + size], margins)
-        rows, columns = height + blocks - 1, width + blocks - 1
-        total = ops.reshape(total, (-1, rows, columns, stride, stride, self.filters))
-        total = ops.reshape(
-            ops.transpose(total, (0, 1, 3, 2, 4, 5)), (-1, rows * stride, columns * stride, self.filters)
-        )
-        crop = (k - stride) // 2
-        return self.finish(total[:, crop : crop + height * stride, crop : crop + width * stride])
+        kernel = _in_blocks(self.kernel, stride)  # (blocks, blocks, stride, stride, filters, channels)
+        kernel = ops.reshape(ops.transpose(kernel, (5, 0, 1, 2, 3, 4)), (images.shape[-1], -1))
+        # Each input pixel paints a patch of blocks × blocks tiles; patches of neighbours overlap and add up.
+        painted = ops.split(ops.matmul(images, kernel), blocks**2, axis=-1)
+        places = [(i, j) for i in range(blocks) for j in range(blocks)]
+        margins = [[(0, 0), (i, blocks - 1 - i), (j, blocks - 1 - j), (0, 0)] for i, j in places]
+        total = sum(ops.pad(part, margin) for part, margin in zip(painted, margins, strict=True))
+        pixels = _from_tiles(total, stride)
+        start = (self.kernel_size - stride) // 2
+        return self.finish(pixels[:, start : start + height * stride, start : start + width * stride])
+
+
+def _in_blocks(kernel, stride):
+    """Return a kernel (k, k, a, b), zeros added up to whole tiles, as (blocks, blocks, stride, stride, a, b)."""
+    missing = -kernel.shape[0] % stride
+    kernel = ops.pad(kernel, [(0, missing), (0, missing), (0, 0), (0, 0)])
+    blocks = kernel.shape[0] // stride
+    return ops.transpose(ops.reshape(kernel, (blocks, stride, blocks, stride, *kernel.shape[2:])), (0, 2, 1, 3, 4, 5))
+
+
+def _to_tiles(images, stride):
+    """Gather each tile of stride × stride pixels into one: (n, h·stride, w·stride, c) -> (n, h, w, stride²·c)."""
+    height, width, channels = images.shape[1] // stride, images.shape[2] // stride, images.shape[3]
+    tiles = ops.reshape(images, (-1, height, stride, width, stride, channels))
+    return ops.reshape(ops.transpose(tiles, (0, 1, 3, 2, 4, 5)), (-1, height, width, stride * stride * channels))
+
+
+def _from_tiles(tiles, stride):
+    """Undo `_to_tiles`: (n, h, w, stride²·c) -> (n, h·stride, w·stride, c)."""
+    height, width, channels = tiles.shape[1], tiles.shape[2], tiles.shape[3] // stride**2
+    pixels = ops.reshape(tiles, (-1, height, width, stride, stride, channels))
+    return ops.reshape(ops.transpose(pixels, (0, 1, 3, 2, 4, 5)), (-1, height * stride, width * stride, channels))
