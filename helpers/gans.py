@@ -315,8 +315,10 @@ def improved_networks():
     return dense_networks(16, (256, 512), (512, 256), "leaky_relu", normalise=True)
 
 
-def dense_networks(latent_dim, generator_units, discriminator_units, activation, normalise=False):
-    """Return a fully connected generator of 28 x 28 images and a discriminator that gives logits.
+def dense_networks(
+    latent_dim, generator_units, discriminator_units, activation, normalise=False, image_shape=(28, 28, 1)
+):
+    """Return a fully connected generator of images and a discriminator that gives logits.
 
     Parameters
     ----------
@@ -328,11 +330,13 @@ def dense_networks(latent_dim, generator_units, discriminator_units, activation,
         Keras name of the hidden activation; "leaky_relu" has slope 0.2.
     normalise : bool, default=False
         Layer normalisation before each hidden activation of the generator.
+    image_shape : tuple, default=(28, 28, 1)
+        Height, width and channels.
 
     Returns
     -------
     generator, discriminator : keras.Sequential
-        Latents (n, latent_dim) → images (n, 28, 28, 1) in (0, 1); images → logits (n, 1).
+        Latents (n, latent_dim) → images (n, *image_shape) in (0, 1); images → logits (n, 1).
     """
     layers = keras.layers
     latent_dim = check_integer("latent_dim", latent_dim, low=1)
@@ -342,12 +346,13 @@ def dense_networks(latent_dim, generator_units, discriminator_units, activation,
         return [layers.Dense(size), *norm, layers.Activation(activation)]
 
     generator = [layer for size in generator_units for layer in hidden(size, normalise)]
-    pixels = [layers.Dense(784, activation="sigmoid"), layers.Reshape((28, 28, 1))]  # (n, 784) -> (n, 28, 28, 1)
+    # (n, height·width·channels) -> (n, height, width, channels)
+    pixels = [layers.Dense(int(np.prod(image_shape)), activation="sigmoid"), layers.Reshape(image_shape)]
     discriminator = [layer for size in discriminator_units for layer in hidden(size)]
     return (
         keras.Sequential([keras.Input((latent_dim,)), *generator, *pixels], name="generator"),
         keras.Sequential(
-            [keras.Input((28, 28, 1)), layers.Flatten(), *discriminator, layers.Dense(1)], name="discriminator"
+            [keras.Input(image_shape), layers.Flatten(), *discriminator, layers.Dense(1)], name="discriminator"
         ),
     )
 
