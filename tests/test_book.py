@@ -23,6 +23,11 @@ REQUIRED = {
         "pca-30-sse": {"at_least": 13.86, "at_most": 13.88},
         "linear-autoencoder-sse-over-pca32": {"at_most": 1.001},
     },
+    "book/autoencoders/variants": {
+        "deep-autoencoder-30-sse": {"at_most": 2.8},
+        "best-autoencoder-30-sse": {"at_most": 2.1},
+        "denoising-psnr-gain-db": {"at_least": 3},
+    },
     "book/autoencoders/supervised_autoencoder": {
         "labels-permuted-plain-autoencoder-change": {"at_most": 0},
         "labels-permuted-supervised-accuracy": {"at_most": 0.12},

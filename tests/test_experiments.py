@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments import autoencoder_codes, gan_recipes, record
+from experiments import autoencoder_codes, gan_recipes, record, vae_bounds
 from helpers import datasets, metrics
 
 
@@ -71,3 +71,27 @@ def test_edited_autoencoders_are_not_the_recorded_ones(monkeypatch):
     monkeypatch.setitem(autoencoder_codes.RECIPES, "deep", edited)
     with pytest.raises(RuntimeError, match="recipe 'deep' has changed"):
         autoencoder_codes.recorded()
+
+
+# --- The variational autoencoders ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", vae_bounds.SAMPLES)
+def test_the_reported_likelihoods(name):
+    reported = record.read("vae_bounds")
+    model, images = vae_bounds.load(name), vae_bounds.binary_test_images()[: vae_bounds.FIRST]
+    values = metrics.importance_log_likelihood(model, images, samples=1_000)
+    # A fifth of the samples: a bound a little worse, by about a tenth of a nat.
+    assert 0 < -values.mean() - reported["runs"][name]["first_nll"] < 0.3
+    assert (
+        int(metrics.active_units(model, vae_bounds.binary_test_images()).sum())
+        == (reported["runs"][name]["active_units"])
+    )
+
+
+def test_both_bounds_were_trained_alike():
+    runs = record.read("vae_bounds")["runs"]
+    assert {run["epochs"] for run in runs.values()} == {vae_bounds.EPOCHS}
+    assert {len(run["history"]["loss"]) for run in runs.values()} == {vae_bounds.EPOCHS}
+    assert record.read("vae_bounds")["recipe"] == vae_bounds.RECIPE
+    assert runs["iwae5"]["nll"] < runs["vae"]["nll"]
