@@ -51,11 +51,6 @@ RECIPES = {
 }
 
 
-def weights_path(name):
-    """Return where the trained weights are stored."""
-    return record.RESULTS / f"{NAME}_{name}.npz"
-
-
 def squared_error_loss(images, reconstructions):
     """Return the squared error of each image, summed over its pixels: (n,)."""
     return ops.sum(ops.square(images - reconstructions), axis=-1)
@@ -101,7 +96,7 @@ def load(name):
     helpers.autoencoders.Autoencoder
     """
     networks = RECIPES[name].build()
-    networks.autoencoder.set_weights(storage.load_weights(weights_path(name)))
+    networks.autoencoder.set_weights(storage.load_weights(record.weights_path(NAME, name)))
     return networks
 
 
@@ -138,7 +133,7 @@ def main():
     for name in arguments.names:
         if name not in runs:
             model, run = train(name, mnist.train_images, f"{NAME}_{name}")
-            storage.save_weights(weights_path(name), model.get_weights(), "int8")
+            storage.save_weights(record.weights_path(NAME, name), model.get_weights(), "int8")
             full = error(model, mnist.test_images)
             runs[name] = measure(name, mnist.test_images, {"test_sse_float32": full, **run})
             write(runs)

@@ -13,8 +13,8 @@ from experiments import record, training
 from helpers import conditional, datasets, gans, metrics, storage
 
 NAME = "conditional_gan"
-SEEDS = (0, 1, 2)  # fixed before the runs; settings were chosen with seed 100
-VALIDATION_SEED = 100
+SEEDS = (0, 1, 2)  # fixed before the runs
+VALIDATION_SEED = 100  # settings are compared with this one
 SAMPLES, SAMPLE_SEED = 10_000, 12345
 NETWORKS = {"style_dim": 16, "generator_units": [256, 512], "discriminator_units": [512, 256]}
 RECIPE = {"rate": 2e-3, "gamma": 0.3, "batch_size": 64, "penalty_batch": 8, "ema": 0.999, "epochs": 20}
@@ -56,27 +56,11 @@ def measure(generator, real_images):
     }
 
 
-def weights_path(seed):
-    """Return where the trained generator's weights are stored."""
-    return record.RESULTS / f"{NAME}_{seed}.npz"
-
-
 def load(seed):
     """Return the trained generator, its weights as they are stored: float16."""
     generator, _ = conditional.conditional_networks(**NETWORKS)
-    generator.set_weights(storage.load_weights(weights_path(seed)))
+    generator.set_weights(storage.load_weights(record.weights_path(NAME, seed)))
     return generator
-
-
-def recorded():
-    """Return the recorded runs; those of another recipe are an error."""
-    try:
-        old = record.read(NAME)
-    except FileNotFoundError:
-        return []
-    if (old["recipe"], old["networks"]) != (RECIPE, NETWORKS):
-        raise RuntimeError(f"recipe: has changed since {NAME}.json was written: delete it and its weights first.")
-    return old["runs"]
 
 
 def main():
@@ -88,10 +72,10 @@ def main():
         gan, log = train(VALIDATION_SEED, f"{NAME}_validate")
         print(RECIPE, measure(gan.ema_generator, mnist.validation_images), log["seconds"], "s")
         return
-    runs = recorded()
+    runs = record.runs(NAME, [], recipe=RECIPE, networks=NETWORKS)
     for seed in SEEDS[len(runs) :]:
         gan, log = train(seed, f"{NAME}_{seed}")
-        storage.save_weights(weights_path(seed), gan.ema_generator.get_weights())
+        storage.save_weights(record.weights_path(NAME, seed), gan.ema_generator.get_weights())
         runs.append({"seed": seed, **measure(load(seed), mnist.test_images), **log})
         record.write(NAME, runs=runs, recipe=RECIPE, networks=NETWORKS, samples=SAMPLES)
         print(seed, runs[-1]["accuracy"], runs[-1]["fdd"])

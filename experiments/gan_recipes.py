@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments import record
-from helpers import datasets, gans, metrics
+from helpers import datasets, gans, metrics, storage
 
 NAME = "gan_recipes"
 SEEDS = (0, 1, 2)  # fixed before the runs; settings were chosen with seed 0 on the validation images
@@ -57,11 +57,6 @@ RECIPES = {
 }
 
 
-def weights_path(recipe, seed):
-    """Return where the trained generator's weights are stored."""
-    return record.RESULTS / f"{NAME}_{recipe}_{seed}.npz"
-
-
 def train(name, seed, images):
     """Train one recipe on one seed, store its generator's weights as float16 and return the seconds it took."""
     recipe = RECIPES[name]
@@ -69,10 +64,7 @@ def train(name, seed, images):
     start = time.perf_counter()
     gan.fit(images, batch_size=recipe.batch_size, epochs=recipe.epochs, verbose=0, callbacks=[EpochBar(name, seed)])
     seconds = time.perf_counter() - start
-    weights = [weight.astype("float16") for weight in gan.ema_generator.get_weights()]
-    partial = weights_path(name, seed).with_suffix(".partial.npz")
-    np.savez_compressed(partial, *weights)
-    partial.replace(weights_path(name, seed))  # a killed run leaves no half file that the next would take for whole
+    storage.save_weights(record.weights_path(NAME, name, seed), gan.ema_generator.get_weights())
     return seconds
 
 
@@ -108,8 +100,7 @@ def load(name, seed):
         The stored weights are float16; they are measured as they are stored.
     """
     generator, _ = RECIPES[name].networks()
-    with np.load(weights_path(name, seed)) as archive:
-        generator.set_weights([archive[key].astype("float32") for key in archive.files])
+    generator.set_weights(storage.load_weights(record.weights_path(NAME, name, seed)))
     return generator
 
 
@@ -155,7 +146,7 @@ def recorded():
     except FileNotFoundError:
         return {"runs": []}
     for name in RECIPES:
-        stored = [path for seed in SEEDS if (path := weights_path(name, seed)).exists()]
+        stored = [path for seed in SEEDS if (path := record.weights_path(NAME, name, seed)).exists()]
         if stored and old["recipes"].get(name) != settings(name):
             raise RuntimeError(
                 f"recipe {name!r} has changed since {stored[0].name} was trained: delete its weights first."
@@ -177,7 +168,7 @@ def main():
         return
     runs = [(name, seed) for name in RECIPES for seed in SEEDS]
     seconds = {(run["recipe"], run["seed"]): run["seconds"] for run in old["runs"]}  # of weights that are kept
-    seconds |= {run: train(*run, mnist.train_images) for run in runs if not weights_path(*run).exists()}
+    seconds |= {run: train(*run, mnist.train_images) for run in runs if not record.weights_path(NAME, *run).exists()}
     real_features = metrics.features(mnist.test_images)
     results = [{**measure(*run, real_features), "seconds": seconds.get(run)} for run in runs]
     sampling = dict(samples=SAMPLES, sample_seed=SAMPLE_SEED)

@@ -27,11 +27,6 @@ RECIPE = {
 }
 
 
-def weights_path(draw):
-    """Return where the trained classifier's weights are stored."""
-    return record.RESULTS / f"{NAME}_{draw}.npz"
-
-
 def rate(step, steps_an_epoch):
     """Return the learning rate at a step: constant, then falling linearly to 0."""
     left = (RECIPE["epochs"] * steps_an_epoch - step) / (
@@ -80,19 +75,8 @@ def error(classifier, images, labels):
 def load(draw):
     """Return the trained classifier of one draw, its weights as they are stored: 8-bit integers."""
     classifier = ladder.dense_classifier(RECIPE["widths"])
-    classifier.set_weights(storage.load_weights(weights_path(draw)))
+    classifier.set_weights(storage.load_weights(record.weights_path(NAME, draw)))
     return classifier
-
-
-def recorded():
-    """Return the recorded runs; those of another recipe are an error."""
-    try:
-        old = record.read(NAME)
-    except FileNotFoundError:
-        return []
-    if old["recipe"] != RECIPE:
-        raise RuntimeError(f"recipe: has changed since {NAME}.json was written: delete it and its weights first.")
-    return old["runs"]
 
 
 def validate():
@@ -113,10 +97,10 @@ def main():
         return
     mnist = datasets.load_mnist(validation_size=0)
     images, test = (part.reshape(-1, 784) for part in (mnist.train_images, mnist.test_images))
-    runs = recorded()
+    runs = record.runs(NAME, [], recipe=RECIPE)
     for draw in DRAWS[len(runs) :]:
         classifier, log = train(images, mnist.train_labels, draw, f"{NAME}_{draw}")
-        storage.save_weights(weights_path(draw), classifier.get_weights(), "int8")
+        storage.save_weights(record.weights_path(NAME, draw), classifier.get_weights(), "int8")
         runs.append({"draw": draw, "test_error": error(load(draw), test, mnist.test_labels), **log})
         record.write(NAME, runs=runs, recipe=RECIPE, labels=LABELS)
         print(draw, runs[-1]["test_error"], "%")

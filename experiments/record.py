@@ -31,6 +31,42 @@ def read(name):
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
+def runs(name, start, **settings):
+    """Return the recorded runs of an experiment.
+
+    Parameters
+    ----------
+    name : str
+        The experiment's name.
+    start : list or dict
+        What to return when nothing is recorded yet.
+    **settings
+        What the runs must have been made with, under the names that `write` got.
+
+    Returns
+    -------
+    list or dict
+
+    Raises
+    ------
+    RuntimeError
+        When the settings have changed since.
+    """
+    try:
+        old = read(name)
+    except FileNotFoundError:
+        return start
+    changed = [key for key, value in json.loads(json.dumps(settings)).items() if old[key] != value]
+    if changed:
+        raise RuntimeError(f"{', '.join(changed)}: changed since {name}.json was written: delete it and its weights.")
+    return old["runs"]
+
+
+def weights_path(name, *which):
+    """Return where the trained weights of one run are stored, as in ``results/ladder_0.npz``."""
+    return RESULTS / ("_".join(map(str, (name, *which))) + ".npz")
+
+
 class Log:
     """Finished runs, one JSON line each; the first line holds the settings, which must not change between them."""
 

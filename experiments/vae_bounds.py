@@ -21,11 +21,6 @@ FIRST = 200  # test images that the tests and the chapter measure again
 RECIPE = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE, "latent_dim": 50, "width": 200}
 
 
-def weights_path(name):
-    """Return where the trained weights are stored."""
-    return record.RESULTS / f"{NAME}_{name}.npz"
-
-
 def build(name, images=None):
     """Return an untrained model; `images` (n, 784) set the decoder's output biases."""
     keras.utils.set_random_seed(0)
@@ -49,7 +44,7 @@ def train(name, images, run, epochs=EPOCHS):
 def load(name):
     """Return the trained model, its weights as they are stored: float16."""
     model = build(name)
-    model.set_weights(storage.load_weights(weights_path(name)))
+    model.set_weights(storage.load_weights(record.weights_path(NAME, name)))
     return model
 
 
@@ -81,14 +76,8 @@ def validate(name, epochs):
 
 
 def recorded():
-    """Return the recorded runs; those of another recipe are an error."""
-    try:
-        old = record.read(NAME)
-    except FileNotFoundError:
-        return {}
-    if old["recipe"] != RECIPE:
-        raise RuntimeError(f"recipe: has changed since {NAME}.json was written: delete it and its weights first.")
-    return old["runs"]
+    """Return the recorded runs."""
+    return record.runs(NAME, {}, recipe=RECIPE)
 
 
 def main():
@@ -105,7 +94,7 @@ def main():
     images = datasets.load_mnist(validation_size=0).train_images.reshape(-1, 784)
     for name in (name for name in arguments.names if name not in runs):
         model, run = train(name, images, f"{NAME}_{name}")
-        storage.save_weights(weights_path(name), model.get_weights())
+        storage.save_weights(record.weights_path(NAME, name), model.get_weights())
         # Read again: the other model may have been recorded meanwhile.
         runs = {**recorded(), name: {**measure(name), "epochs": EPOCHS, **run}}
         record.write(NAME, runs=runs, recipe=RECIPE, first=FIRST, samples=5000)

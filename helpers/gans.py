@@ -342,6 +342,7 @@ def dense_networks(
     latent_dim = check_integer("latent_dim", latent_dim, low=1)
 
     def hidden(size, normalise=False):
+        """Return the layers of one hidden layer, the activation included."""
         norm = [layers.LayerNormalization()] if normalise else []
         return [layers.Dense(size), *norm, layers.Activation(activation)]
 
@@ -484,6 +485,7 @@ class GAN(keras.Model):
         between = self._interpolation_weights(values, len(real[few]))
 
         def loss(weights):
+            """Return D's loss, and beside it what to log and the variables that change."""
             real_logits, updates = values.call(self.discriminator, real, weights)
             fake_logits, updates = values.call(self.discriminator, fake, weights, updates)
             adversarial = self.game.discriminator(real_logits, fake_logits)
@@ -502,6 +504,7 @@ class GAN(keras.Model):
         real_logits, d_updates = values.call(self.discriminator, real)
 
         def loss(weights):
+            """Return G's loss, and beside it what to log and the variables that change."""
             fake, g_updates = values.call(self.generator, latents, weights)
             fake_logits, updates = values.call(self.discriminator, fake, updates=d_updates)
             value = self.game.generator(real_logits, fake_logits)
@@ -656,7 +659,7 @@ class GAN(keras.Model):
 
 
 def train_scanned(models, draw, steps, points=1, watch=None):
-    """Train GANs of one recipe with many steps in one compiled loop, which small networks gain from.
+    """Train GANs of one recipe with many steps in one compiled loop.
 
     Parameters
     ----------

@@ -98,10 +98,11 @@ class _MatmulConvolution(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("helpers")
 class MatmulConv2D(_MatmulConvolution):
-    """A convolution with padding "same" as slices and one matrix product, fast on XLA's CPU backend.
+    """A convolution with padding "same" as slices and one matrix product.
 
-    It computes what ``keras.layers.Conv2D`` does, with a kernel of the same shape. XLA's CPU backend is slow at the
-    gradients of convolutions, and fast at those of slices and matrix products.
+    It computes what ``keras.layers.Conv2D`` does, with a kernel of the same shape. Two things that XLA's CPU
+    backend does slowly for that layer, it does faster here: the gradient of a gradient penalty through a strided
+    convolution, and, in `MatmulConv2DTranspose`, the gradient of the kernel.
 
     Parameters
     ----------

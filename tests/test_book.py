@@ -33,6 +33,11 @@ REQUIRED = {
         "labels-permuted-supervised-accuracy": {"at_most": 0.12},
         "supervised-autoencoder-gain-100-labels": {},
         "supervised-autoencoder-gain-1000-labels": {},
+        "ladder-error-100-labels": {"at_most": 2.0},
+    },
+    "book/autoencoders/variational_autoencoder": {
+        "vae-nll-5000": {"at_most": 87.3},
+        "iwae-5-nll-5000": {},
     },
     "book/gans/math": {
         "optimal-discriminator-max-error": {"at_most": 0.03},

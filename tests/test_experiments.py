@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments import autoencoder_codes, gan_recipes, record, vae_bounds
+from experiments import autoencoder_codes, gan_recipes, ladder, record, vae_bounds
 from helpers import datasets, metrics
 
 
@@ -57,6 +57,15 @@ def test_a_record_survives_a_killed_writer(tmp_path, monkeypatch):
     assert record.read("run")["conditions"]["cpus"] >= 1
 
 
+def test_recorded_runs_go_on_only_with_their_own_settings(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    assert record.runs("run", [], recipe={"widths": (1, 2)}) == []
+    record.write("run", runs=[{"seed": 0}], recipe={"widths": (1, 2)})
+    assert record.runs("run", [], recipe={"widths": (1, 2)}) == [{"seed": 0}]
+    with pytest.raises(RuntimeError, match=r"recipe: changed since run\.json was written"):
+        record.runs("run", [], recipe={"widths": (1, 3)})
+
+
 @pytest.mark.parametrize("name", record.read("autoencoder_codes")["runs"])
 def test_the_reported_reconstruction_errors(name, mnist):
     reported = record.read("autoencoder_codes")["runs"][name]
@@ -95,3 +104,18 @@ def test_both_bounds_were_trained_alike():
     assert {len(run["history"]["loss"]) for run in runs.values()} == {vae_bounds.EPOCHS}
     assert record.read("vae_bounds")["recipe"] == vae_bounds.RECIPE
     assert runs["iwae5"]["nll"] < runs["vae"]["nll"]
+
+
+# --- The ladder ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("draw", ladder.DRAWS)
+def test_the_reported_errors_of_the_ladder(draw, mnist):
+    (reported,) = [run for run in record.read("ladder")["runs"] if run["draw"] == draw]
+    measured = ladder.error(ladder.load(draw), mnist.test_images.reshape(-1, 784), mnist.test_labels)
+    assert abs(measured - reported["test_error"]) <= 0.02  # two digits, for another CPU's rounding
+
+
+def test_the_ladders_recipe_is_the_reported_one():
+    assert record.read("ladder")["recipe"] == ladder.RECIPE
+    assert len(record.read("ladder")["runs"]) == len(ladder.DRAWS) >= 3

@@ -408,7 +408,7 @@ def test_latent_dim_must_be_positive(latent_dim):
 def test_penalties_on_part_of_the_batch_equal_those_on_these_images_alone():
     gan = small_gan(loss="hinge", batch_norm=False, dropout=0, penalty_batch=4, gradient_penalty=1.0)
     seen = []
-    gan._penalty = lambda score, real, fake, between: seen.append((len(real), len(fake), len(between))) or 0.0
+    gan._penalty = lambda values, score, real, fake, between: seen.append((len(real), len(fake), len(between))) or 0.0
     half_step(gan, "discriminator")(state_of(gan))
     assert seen == [(4, 4, 4)]
 
