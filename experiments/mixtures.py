@@ -1,8 +1,8 @@
 """Train GANs of many kinds on the ring of 8 and the grid of 25 modes, ten seeds each, and count what they cover.
 
-python -m experiments.mixtures              makes the runs that are missing, then writes the result
-python -m experiments.mixtures --part 0/2   makes only every second of them, for one process per core
-python -m experiments.mixtures --tune       tries learning rates on seeds that the result does not use
+python -m experiments.mixtures                      makes the runs that are missing, then writes the result
+python -m experiments.mixtures hinge R1             makes those of some kinds only, as for one process per core
+python -m experiments.mixtures --tune [hinge R1]    tries learning rates on seeds that the result does not use
 """
 
 import argparse
@@ -14,18 +14,19 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments import record
+from experiments import record, training
 from helpers import datasets, gans, metrics, points, storage
 
 NAME = "mixtures"
-LOG = record.RESULTS.parent / "runs" / f"{NAME}.jsonl"  # one line a finished run; not committed
 MIXTURES = {"ring": datasets.ring().standardised(), "grid": datasets.grid().standardised()}
 SEEDS = tuple(range(10))  # of weights, noise and training points; fixed before the runs
 TUNING_SEEDS = (100, 101)
 RATES = (3e-3, 1e-3, 3e-4, 1e-4)
+TUNING_LOG = training.RUNS / f"{NAME}_tuning.jsonl"
 TRAINING_POINTS, SAMPLES, SAMPLE_SEED = 100_000, 2_500, 12345  # the numbers of PacGAN's protocol
 BATCH = 128
-KEPT = 600  # points of the first seed that are stored for the pictures
+COMMON = {"batch": BATCH, "training_points": TRAINING_POINTS, "samples": SAMPLES}
+KEPT = 400  # points of the first seed that are stored for the pictures
 schedules = keras.optimizers.schedules
 
 
@@ -62,9 +63,9 @@ KINDS = {
     "minimax": Kind("minimax", 1e-3),
     "non-saturating": Kind("non_saturating", 1e-3),
     "hinge": Kind("hinge", 1e-3),
-    "WGAN-GP": Kind("wasserstein", 1e-3, settings={"gradient_penalty": 10.0}),
-    "spectral": Kind("hinge", 1e-3, networks={"spectral": True}),
-    "packing": Kind("non_saturating", 1e-3, networks={"pack": 2}),
+    "WGAN-GP": Kind("wasserstein", 3e-3, settings={"gradient_penalty": 10.0}),
+    "spectral": Kind("hinge", 3e-4, networks={"spectral": True}),
+    "packing": Kind("non_saturating", 3e-3, networks={"pack": 2}),
     "R1": Kind("non_saturating", 1e-3, settings={"r1": 0.1}),
     "RpGAN + R1 + R2": Kind("relativistic", 1e-3, settings={"r1": 0.1, "r2": 0.1}),
     "schedules, Fourier": Kind("relativistic", 1e-3, networks=BEST, gamma=(0.1, 0.001), decay=True),
@@ -127,15 +128,33 @@ def measure(gan, mixture, log):
     return {**metrics.mode_coverage(sample(gan), MIXTURES[mixture]), "averaged": averaged, **losses}
 
 
-def make(log, name, bits, mixture):
+def try_each(kind, mixture, seeds):
+    """Do the same, with None for the GAN of a seed on which a loss stopped being finite: it covers nothing."""
+    try:
+        return train(kind, mixture, seeds)
+    except RuntimeError as error:
+        nothing = {"modes": 0, "high_quality": 0.0, "reverse_kl": None, "spread": None, "ended": str(error)}
+        if len(seeds) == 1:
+            return [(None, {**nothing, "averaged": nothing})]
+    return [pair for seed in seeds for pair in try_each(kind, mixture, [seed])]
+
+
+def log_of(name, bits, mixture):
+    """Return the log of the finished runs of one kind on one set; it is not committed."""
+    settings = {**COMMON, **dataclasses.asdict(kind_of(name, bits))}
+    return record.Log(training.RUNS / NAME / f"{name}, {mixture}{', bits' * bits}.jsonl", settings)
+
+
+def make(name, bits, mixture):
     """Make the missing runs of one kind and write them down."""
-    key = dict(kind=name, bits=bits, mixture=mixture)
+    key, log = dict(kind=name, bits=bits, mixture=mixture), log_of(name, bits, mixture)
     seeds = [seed for seed in SEEDS if log.find(**key, seed=seed) is None]
-    for seed, (gan, measured) in zip(seeds, train(kind_of(name, bits), mixture, seeds) if seeds else [], strict=True):
-        if stored(name, bits):
+    pairs = try_each(kind_of(name, bits), mixture, seeds) if seeds else []
+    for seed, (gan, measured) in zip(seeds, pairs, strict=True):
+        if stored(name, bits) and gan:
             storage.save_weights(weights_path(name, mixture, seed), gan.generator.get_weights())
             measured["as_stored"] = measure_stored(name, bits, mixture, seed)
-        if seed == SEEDS[0]:
+        if seed == SEEDS[0] and gan:
             measured["points"] = np.round(sample(gan, count=KEPT).astype(float), 3).tolist()
         log.add(measured, **key, seed=seed)
 
@@ -157,46 +176,66 @@ def measure_stored(name, bits, mixture, seed):
 def settings():
     """Return all settings as JSON can hold them."""
     kinds = {name: dataclasses.asdict(kind) for name, kind in KINDS.items()}
-    return {"kinds": kinds, "batch": BATCH, "training_points": TRAINING_POINTS, "samples": SAMPLES, **BITS}
+    return {"kinds": kinds, **COMMON, **BITS}
 
 
 def tune(names):
-    """Print what each learning rate gives on the tuning seeds."""
-    for name in names:
-        for mixture in MIXTURES:
-            for rate in RATES:
-                print(name, mixture, rate, attempt(dataclasses.replace(KINDS[name], rate=rate), mixture), flush=True)
+    """Try each learning rate on the tuning seeds, without bits, and write down what it gives."""
+    log = record.Log(TUNING_LOG, {"seeds": TUNING_SEEDS, "rates": RATES})
+    for key in tqdm([(name, mixture, rate) for name in names for mixture in MIXTURES for rate in RATES], desc="tuning"):
+        key = dict(zip(("kind", "mixture", "rate"), key, strict=True))
+        if log.find(**key) is None:
+            log.add(
+                {"seeds": attempt(dataclasses.replace(KINDS[key["kind"]], rate=key["rate"]), key["mixture"])}, **key
+            )
+    record.write(f"{NAME}_tuning", seeds=TUNING_SEEDS, rates=RATES, runs=log.runs)
 
 
 def attempt(kind, mixture):
-    """Return modes and high quality of the tuning seeds, or the error that ended a run."""
+    """Return what each tuning seed covers; a run that a loss ended, which is no longer finite, covers nothing."""
     try:
         rows = [measured for _, measured in train(kind, mixture, TUNING_SEEDS)]
-    except RuntimeError as error:
-        return str(error)
-    return [(row["modes"], round(row["high_quality"], 3), round(row["reverse_kl"], 2)) for row in rows]
+    except RuntimeError:
+        return [{"modes": 0, "high_quality": 0.0} for _ in TUNING_SEEDS]
+    return [{"modes": row["modes"], "high_quality": round(row["high_quality"], 3)} for row in rows]
 
 
-def write(runs):
-    """Write the result."""
-    order = [(*job, seed) for job in jobs() for seed in SEEDS]
-    found = {(run["kind"], run["bits"], run["mixture"], run["seed"]): run for run in runs}
-    record.write(NAME, settings=settings(), runs=[found[key] for key in order if key in found])
+def best_rate(runs, kind):
+    """Return the learning rate with the largest mean, over sets and seeds, of share of modes × high quality."""
+
+    def score(rate):
+        """Return this mean."""
+        found = [run for run in runs if (run["kind"], run["rate"]) == (kind, rate)]
+        parts = [
+            seed["modes"] / len(MIXTURES[run["mixture"]].centers) * seed["high_quality"]
+            for run in found
+            for seed in run["seeds"]
+        ]
+        return float(np.mean(parts))
+
+    return max(RATES, key=score)
+
+
+def write():
+    """Write the result, of the runs that there are."""
+    runs = [run for job in jobs() for run in sorted(log_of(*job).runs, key=lambda run: run["seed"])]
+    record.write(NAME, settings=settings(), runs=runs)
 
 
 def main():
     """Make the runs that are missing and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--part", default="0/1", help="which share of the runs to make, as in 0/2")
-    parser.add_argument("--tune", nargs="*", help="try learning rates of these kinds, all by default")
+    parser.add_argument("kinds", nargs="*", help=f"all by default: {', '.join(KINDS)}")
+    parser.add_argument("--tune", action="store_true", help="try learning rates; of all but the long kind by default")
     arguments = parser.parse_args()
-    if arguments.tune is not None:
-        tune(arguments.tune or KINDS)
+    if unknown := set(arguments.kinds) - KINDS.keys():
+        parser.error(f"kinds: got {', '.join(unknown)}, expected some of {', '.join(KINDS)}")
+    if arguments.tune:
+        tune(arguments.kinds or [name for name in KINDS if name not in LONG_KINDS])
         return
-    part, parts = map(int, arguments.part.split("/"))
-    for job in tqdm(jobs()[part::parts], desc=NAME, unit="kind"):
-        make(record.Log(LOG, settings()), *job)
-    write(record.Log(LOG, settings()).runs)
+    for job in tqdm([job for job in jobs() if job[0] in (arguments.kinds or KINDS)], desc=NAME, unit="kind"):
+        make(*job)
+        write()
 
 
 if __name__ == "__main__":
