@@ -25,7 +25,12 @@ RATES = (3e-3, 1e-3, 3e-4, 1e-4)
 TUNING_LOG = training.RUNS / f"{NAME}_tuning.jsonl"
 TRAINING_POINTS, SAMPLES, SAMPLE_SEED = 100_000, 2_500, 12345  # the numbers of PacGAN's protocol
 BATCH = 128
-COMMON = {"batch": BATCH, "training_points": TRAINING_POINTS, "samples": SAMPLES}
+COMMON = {
+    "batch": BATCH,
+    "training_points": TRAINING_POINTS,
+    "samples": SAMPLES,
+    "sample_seed": SAMPLE_SEED,
+}
 KEPT = 400  # points of the first seed that are stored for the pictures
 schedules = keras.optimizers.schedules
 
@@ -71,6 +76,7 @@ KINDS = {
     "schedules, Fourier": Kind("relativistic", 1e-3, networks=BEST, gamma=(0.1, 0.001), decay=True),
     "long, Gaussian latent": Kind("relativistic", 1e-3, networks=LONG, gamma=(0.1, 0.001), decay=True, steps=40_000),
 }
+TUNED = tuple(name for name, kind in KINDS.items() if not kind.decay)  # the others keep the rate of what they extend
 LONG_KINDS = ("long, Gaussian latent",)  # on the grid only, without bits
 
 
@@ -123,9 +129,15 @@ def train(kind, mixture, seeds):
 
 def measure(gan, mixture, log):
     """Return the coverage of the trained and of the averaged generator, and the losses over eight stretches."""
-    averaged = metrics.mode_coverage(sample(gan, average=True), MIXTURES[mixture])
+    averaged = coverage(sample(gan, average=True), mixture)
     losses = {name: log[name].round(4).tolist() for name in ("d_loss", "g_loss")}
-    return {**metrics.mode_coverage(sample(gan), MIXTURES[mixture]), "averaged": averaged, **losses}
+    return {**coverage(sample(gan), mixture), "averaged": averaged, **losses}
+
+
+def coverage(generated, mixture):
+    """Return how points cover a mixture; what is not defined without a high-quality point becomes None, for JSON."""
+    found = metrics.mode_coverage(generated, MIXTURES[mixture])
+    return {name: None if np.isnan(value) else value for name, value in found.items()}
 
 
 def try_each(kind, mixture, seeds):
@@ -170,7 +182,7 @@ def measure_stored(name, bits, mixture, seed):
     """Return the coverage of a stored generator."""
     generator = load(name, bits, mixture, seed)
     latents = keras.random.normal((SAMPLES, generator.input_shape[-1]), seed=SAMPLE_SEED)
-    return metrics.mode_coverage(generator.predict(latents, batch_size=1000, verbose=0), MIXTURES[mixture])
+    return coverage(generator.predict(latents, batch_size=1000, verbose=0), mixture)
 
 
 def settings():
@@ -226,12 +238,12 @@ def main():
     """Make the runs that are missing and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kinds", nargs="*", help=f"all by default: {', '.join(KINDS)}")
-    parser.add_argument("--tune", action="store_true", help="try learning rates; of all but the long kind by default")
+    parser.add_argument("--tune", action="store_true", help=f"try learning rates; by default of {', '.join(TUNED)}")
     arguments = parser.parse_args()
     if unknown := set(arguments.kinds) - KINDS.keys():
         parser.error(f"kinds: got {', '.join(unknown)}, expected some of {', '.join(KINDS)}")
     if arguments.tune:
-        tune(arguments.kinds or [name for name in KINDS if name not in LONG_KINDS])
+        tune(arguments.kinds or TUNED)
         return
     for job in tqdm([job for job in jobs() if job[0] in (arguments.kinds or KINDS)], desc=NAME, unit="kind"):
         make(*job)

@@ -1,9 +1,14 @@
 """Figures the chapters share; each function draws on axes, returns them and never shows them."""
 
+import base64
+import html
+import io
+import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import HTML
 
 from helpers.datasets import check_images, check_integer
 
@@ -99,3 +104,80 @@ def show_history(series, *, xlabel="epoch", ylabel="loss", references=None, ax=N
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend()
     return ax
+
+
+FILM = """<div class="film" role="group" aria-label="{alt}">
+<img alt="{alt}" src="data:image/png;base64,{first}" style="max-width: 100%; width: {width}px; {style}"><br>
+<button type="button">Play</button>
+<input type="range" min="0" max="{last}" value="{last}" aria-label="{unit}">
+<output>{unit} {final}</output>
+<script>
+(() => {{
+  const film = document.currentScript.parentElement, frames = {frames}, labels = {labels};
+  const [image, button, slider, output] = ["img", "button", "input", "output"].map(tag => film.querySelector(tag));
+  let timer = null;
+  const show = () => {{
+    image.src = "data:image/png;base64," + frames[slider.value];
+    output.textContent = "{unit} " + labels[slider.value];
+  }};
+  const stop = () => {{ clearInterval(timer); timer = null; button.textContent = "Play"; }};
+  const next = () => {{ slider.value++; show(); if (slider.value == slider.max) stop(); }};
+  slider.addEventListener("input", () => {{ stop(); show(); }});
+  button.addEventListener("click", () => {{
+    if (timer) return stop();
+    if (slider.value == slider.max) slider.value = 0;
+    show();
+    timer = setInterval(next, 500);
+    button.textContent = "Pause";
+  }});
+  show();
+}})();
+</script>
+</div>"""
+
+
+def film(frames, alt, unit="step"):
+    """Return pictures as a film with a play button and a slider, which needs no kernel; it does not start by itself.
+
+    Parameters
+    ----------
+    frames : dict
+        Label → picture: an array of grey levels in [0, 1], shape (height, width), such as `tile` returns, or a
+        Matplotlib figure, which is closed.
+    alt : str
+        What the film shows, for readers who cannot see it.
+    unit : str, default="step"
+        What the labels count.
+
+    Returns
+    -------
+    IPython.display.HTML
+        It shows the last frame first.
+    """
+    if not frames:
+        raise ValueError("frames: got no frame, expected at least one.")
+    pictures = [_encode(frame) for frame in frames.values()]
+    grey = [frame.shape[1] for frame in frames.values() if isinstance(frame, np.ndarray)]
+    page = FILM.format(
+        alt=html.escape(alt),
+        unit=html.escape(unit),
+        first=pictures[-1],
+        last=len(frames) - 1,
+        final=html.escape(str(list(frames)[-1])),
+        frames=json.dumps(pictures),
+        labels=json.dumps([str(label) for label in frames]),
+        width=2 * grey[0] if grey else 640,
+        style="image-rendering: pixelated" if grey else "",
+    )
+    return HTML(page)
+
+
+def _encode(frame):
+    """Return an array of grey levels or a figure as a PNG in base64."""
+    file = io.BytesIO()
+    if isinstance(frame, np.ndarray):
+        plt.imsave(file, frame, cmap="gray", vmin=0, vmax=1, format="png", metadata={"Software": None})
+    else:
+        frame.savefig(file, format="png", dpi=80, metadata={"Software": None})
+        plt.close(frame)
+    return base64.b64encode(file.getvalue()).decode()

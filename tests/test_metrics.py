@@ -1,5 +1,8 @@
 """Errors, likelihoods and the Fréchet distance against closed forms, integrals and SciPy; the classifier's accuracy."""
 
+import json
+
+import fidelity
 import keras
 import numpy as np
 import prdc
@@ -250,6 +253,17 @@ def test_neighbour_metrics_equal_those_of_prdc(kind, k, capsys):
         real[:40] = real[40:80]
     measured = metrics.neighbour_metrics(real, fake, k)
     assert measured == pytest.approx(prdc.compute_prdc(real, fake, k), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", fidelity.KINDS)
+def test_metrics_equal_those_of_torch_fidelity(kind):
+    stored = json.loads(fidelity.VALUES.read_text())["values"][kind]
+    real, fake = fidelity.sets(kind)
+    overlap = metrics.neighbour_metrics(real, fake, fidelity.NEIGHBOURS, inclusive=True)
+    assert metrics.frechet_distance(real, fake) == pytest.approx(stored["frechet_distance"], rel=1e-6)
+    assert metrics.kernel_distance(real, fake) == pytest.approx(stored["kernel_distance"], rel=1e-6)
+    for name in ("precision", "recall"):  # a mean of float32 there
+        assert overlap[name] == pytest.approx(stored[name], abs=1e-6)
 
 
 def test_a_copied_training_row_counts_only_with_the_surface():

@@ -1,5 +1,10 @@
 """Figures are drawn on the axes given, show what they were handed, and are never shown by the helper."""
 
+import base64
+import io
+import json
+import re
+
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,3 +64,24 @@ def test_the_style_file_is_valid():
     with matplotlib.rc_context():
         plots.use_style()
         assert matplotlib.rcParams["image.cmap"] == "gray"
+
+
+def test_a_film_holds_its_frames_in_order_and_starts_with_the_last():
+    sheets = {step: np.full((4, 6), step / 10, "float32") for step in (0, 5, 10)}
+    page = plots.film(sheets, alt='Dark, then "light"').data
+    frames = json.loads(re.search(r"frames = (\[.*?\])", page)[1])
+    levels = [plt.imread(io.BytesIO(base64.b64decode(frame)))[..., 0].mean() for frame in frames]
+    assert np.allclose(levels, [0, 0.5, 1], atol=0.01)
+    assert f"base64,{frames[-1]}" in page
+    assert 'aria-label="Dark, then &quot;light&quot;"' in page
+
+
+def test_a_film_of_figures_closes_them():
+    figure = plt.figure()
+    assert "step 3" in plots.film({3: figure}, alt="Nothing").data
+    assert not plt.get_fignums()
+
+
+def test_a_film_without_frames_is_refused():
+    with pytest.raises(ValueError, match="frames: got no frame"):
+        plots.film({}, alt="Nothing")
