@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments import autoencoder_codes, gan_recipes, ladder, record, vae_bounds
+from experiments import autoencoder_codes, gan_recipes, ladder, mixtures, record, vae_bounds
 from helpers import datasets, metrics
 
 
@@ -119,3 +119,13 @@ def test_the_reported_errors_of_the_ladder(draw, mnist):
 def test_the_ladders_recipe_is_the_reported_one():
     assert record.read("ladder")["recipe"] == ladder.RECIPE
     assert len(record.read("ladder")["runs"]) == len(ladder.DRAWS) >= 3
+
+
+# --- The two-dimensional mixtures ------------------------------------------------------------------------------------
+
+
+def test_the_learning_rates_are_those_that_tuning_found_best():
+    runs = record.read("mixtures_tuning")["runs"]
+    assert len(runs) == len(mixtures.TUNED) * len(mixtures.MIXTURES) * len(mixtures.RATES)
+    for name in mixtures.TUNED:
+        assert mixtures.KINDS[name].rate == mixtures.best_rate(runs, name)
