@@ -2,6 +2,9 @@
 
 python -m experiments.conditional_gan             trains what is missing, then measures and writes the result
 python -m experiments.conditional_gan --validate  trains on another seed and measures it on the validation digits
+
+On the validation digits 20 epochs at a constant rate gave an accuracy of 0.967 and a distance of 4.1; 30 epochs at a
+falling rate, kept, 0.980 and 2.6.
 """
 
 import argparse
@@ -17,14 +20,24 @@ SEEDS = (0, 1, 2)  # fixed before the runs
 VALIDATION_SEED = 100  # settings are compared with this one
 SAMPLES, SAMPLE_SEED = 10_000, 12345
 NETWORKS = {"style_dim": 16, "generator_units": [256, 512], "discriminator_units": [512, 256]}
-RECIPE = {"rate": 2e-3, "gamma": 0.3, "batch_size": 64, "penalty_batch": 8, "ema": 0.999, "epochs": 20}
+RECIPE = {
+    "rate": 2e-3,
+    "last_rate": 1e-4,
+    "gamma": 0.3,
+    "batch_size": 64,
+    "penalty_batch": 8,
+    "ema": 0.999,
+    "epochs": 30,
+}
 
 
-def build(seed):
-    """Return the compiled, untrained GAN."""
+def build(seed, steps):
+    """Return the compiled, untrained GAN for a training of this many steps."""
     keras.utils.set_random_seed(seed)
     gan = gans.GAN(*conditional.conditional_networks(**NETWORKS), seed=seed)
-    adams = [keras.optimizers.Adam(RECIPE["rate"], beta_1=0.0, beta_2=0.99) for _ in range(2)]
+    last = RECIPE["last_rate"] / RECIPE["rate"]
+    rate = keras.optimizers.schedules.CosineDecay(RECIPE["rate"], steps, alpha=last)
+    adams = [keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99) for _ in range(2)]
     penalties = dict(r1=RECIPE["gamma"], r2=RECIPE["gamma"], penalty_batch=RECIPE["penalty_batch"])
     gan.compile(*adams, loss="relativistic", ema=RECIPE["ema"], **penalties)
     return gan
@@ -33,7 +46,8 @@ def build(seed):
 def train(seed, run):
     """Train on the 50,000 training digits; return the GAN, seconds and history."""
     mnist = datasets.load_mnist()
-    gan, pairs = build(seed), conditional.pair(mnist.train_images, mnist.train_labels)
+    pairs = conditional.pair(mnist.train_images, mnist.train_labels)
+    gan = build(seed, RECIPE["epochs"] * (len(pairs) // RECIPE["batch_size"]))
     settings = {**RECIPE, **NETWORKS, "seed": seed}
     return gan, training.fit_gan(run, gan, pairs, RECIPE["batch_size"], RECIPE["epochs"], settings)
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments import autoencoder_codes, gan_recipes, ladder, mixtures, record, vae_bounds
+from experiments import autoencoder_codes, conditional_gan, gan_recipes, ladder, mixtures, record, vae_bounds
 from helpers import datasets, metrics
 
 
@@ -129,3 +129,24 @@ def test_the_learning_rates_are_those_that_tuning_found_best():
     assert len(runs) == len(mixtures.TUNED) * len(mixtures.MIXTURES) * len(mixtures.RATES)
     for name in mixtures.TUNED:
         assert mixtures.KINDS[name].rate == mixtures.best_rate(runs, name)
+
+
+# --- Digits on request -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", conditional_gan.SEEDS)
+def test_the_reported_accuracies_of_digits_on_request(seed, mnist):
+    (reported,) = [run for run in record.read("conditional_gan")["runs"] if run["seed"] == seed]
+    measured = conditional_gan.measure(conditional_gan.load(seed), mnist.test_images)
+    assert abs(measured["accuracy"] - reported["accuracy"]) < 5e-4  # five digits, for another CPU's rounding
+    assert np.allclose(measured["by_class"], reported["by_class"], rtol=0, atol=3e-3)
+    assert np.isclose(measured["fdd"], reported["fdd"], rtol=1e-3)
+
+
+def test_the_recipe_of_digits_on_request_is_the_reported_one():
+    reported = record.read("conditional_gan")
+    assert reported["recipe"] == conditional_gan.RECIPE
+    assert reported["networks"] == conditional_gan.NETWORKS
+    assert [run["seed"] for run in reported["runs"]] == list(conditional_gan.SEEDS)
+    assert all(len(run["history"]["d_loss"]) == conditional_gan.RECIPE["epochs"] for run in reported["runs"])
+    assert len(conditional_gan.SEEDS) >= 3
