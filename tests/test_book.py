@@ -54,6 +54,18 @@ REQUIRED = {
         "improved-gan-fdd-over-real": {"at_most": 14},
         "improved-gan-smallest-class-share": {"at_least": 0.05},
     },
+    "book/gans/dcgan": {
+        "dcgan-speed-over-keras-conv": {},
+        "dcgan-fdd-over-real": {},
+        "dcgan-r1-error-plain": {"at_most": 1e-5},
+    },
+    "book/gans/conditional": {
+        "conditional-gan-accuracy": {"at_least": 0.97},
+        "conditional-permuted-accuracy": {"at_most": 0.15},
+        "conditional-fdd-over-real": {"at_most": 2},
+        "conditional-class-recall-over-real": {"at_least": 0.85},
+        "conditional-half-style-accuracy": {},
+    },
     "book/gans/evaluation": {
         "evaluation-perfect-fdd-limit": {"at_most": 0.4},
         "evaluation-fdd-of-normal-twin": {"at_most": 0.01},
