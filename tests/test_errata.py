@@ -1,0 +1,93 @@
+"""The page of errata: every defect, reference and promise has its entry, and every place that it names exists."""
+
+import re
+
+import pytest
+
+from tools.pages import ROOT, pages
+
+PAGE = ROOT / "book" / "appendix" / "errata.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+COUNTS = {"a": 12, "b": 12, "c": 10, "d": 21, "e": 7, "f": 5}
+DEFECTS = [f"{group}{number}" for group, count in COUNTS.items() for number in range(1, count + 1)]
+ENTRY = re.compile(r"^\(errata-([\w-]+)\)=\n(.+)\n((?:: .+\n)+)", re.MULTILINE)
+ENTRIES = {label: (term, text) for label, term, text in ENTRY.findall(TEXT)}
+PLACE = re.compile(r'\{doc\}`([^`]+)`((?:(?:, | and )".+?"(?=[,;:.)]| and | \||$| \())*)', re.MULTILINE)
+PLACES = [(target, re.findall(r'(?:, | and )"(.+?)"(?=, "| and "|$)', names)) for target, names in PLACE.findall(TEXT)]
+
+
+def source(target):
+    """Return the .md file of a {doc} target of the page."""
+    return (PAGE.parent / target).resolve().with_suffix(".md")
+
+
+def test_every_anchor_stands_once_above_an_entry():
+    anchors = re.findall(r"^\(errata-([\w-]+)\)=$", TEXT, re.MULTILINE)
+    assert len(anchors) == len(set(anchors))
+    assert anchors == list(ENTRIES)
+
+
+def test_every_defect_has_its_entry_in_order():
+    assert [label for label in ENTRIES if re.fullmatch(r"[a-f]\d+", label)] == DEFECTS
+
+
+@pytest.mark.parametrize("label", DEFECTS)
+def test_a_defect_says_what_why_what_instead_and_where(label):
+    term, text = ENTRIES[label]
+    assert term.startswith(f"{label.upper()}. ")
+    assert re.findall(r"^: \*(\w+)\.\*", text, re.MULTILINE) == ["Said", "But", "Right", "Shown"]
+    shown = text.split("*Shown.*")[1]
+    assert "{doc}`" in shown or "**Argued, not demonstrated**" in shown
+
+
+def test_all_27_references_are_corrected():
+    references = {label: entry for label, entry in ENTRIES.items() if label.startswith("ref-")}
+    assert list(references) == [f"ref-{number}" for number in range(1, 28)]
+    for label, (term, text) in references.items():
+        assert term.startswith(f"[{label.removeprefix('ref-')}] ")
+        assert re.findall(r"^: \*(\w+)\.\*", text, re.MULTILINE) == ["Printed", "Right"]
+
+
+def test_all_41_promises_have_a_place_or_a_plan():
+    rows = re.findall(r"^\| P(\d+) \| ([^|]+) \| ([^|]+) \|$", TEXT, re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, 42))
+    for _, _, place in rows:
+        assert "{doc}`" in place or "planned (" in place
+
+
+def test_errors_of_others_are_dated_or_cited_and_checked():
+    public = {label: text for label, (_, text) in ENTRIES.items() if label.startswith("public-")}
+    assert len(public) >= 5
+    for text in public.values():
+        assert re.search(r"\b20\d\d\b|\{cite:t\}", text)
+        assert "\n: *Check.* " in text
+
+
+@pytest.mark.parametrize("target", sorted({target for target, _ in PLACES}))
+def test_a_linked_page_is_in_the_book(target):
+    assert source(target).relative_to(ROOT) in {page.with_suffix(".md") for page in pages()}
+
+
+@pytest.mark.parametrize("target", sorted({target for target, _ in PLACES}))
+def test_the_named_sections_exist(target):
+    headings = set(re.findall(r"^##+ (.+)$", source(target).read_text(encoding="utf-8"), re.MULTILINE))
+    named = {name for place, names in PLACES for name in names if place == target}
+    assert named <= headings
+
+
+def test_sections_were_found():
+    assert len(PLACES) == TEXT.count("{doc}`")
+    assert sum(len(names) for _, names in PLACES) > 100
+
+
+def test_the_named_tests_exist():
+    named = re.findall(r"[Tt]he test \*([^*]+)\* in `(tests/test_\w+\.py)`", TEXT)
+    assert len(named) == len(re.findall(r"`tests/test_\w+\.py`", TEXT)) - 1  # the one more is that of D1 to D15
+    for words, file in named:
+        name = "test_" + words.replace(" ", "_")
+        assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), name
+
+
+def test_the_loops_defects_have_their_tests():
+    text = (ROOT / "tests" / "test_broken_loop.py").read_text(encoding="utf-8")
+    assert all(f"\ndef test_d{number:02}_" in text for number in range(1, 16))
