@@ -1,11 +1,14 @@
-"""Sphinx extension of the book: writes claims.json from the committed notebooks, and the page at the root."""
+"""Sphinx extension of the book: claims.json and the status page from committed notebooks, and a page at the root."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
 import nbformat
+from docutils import nodes
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 
 from tools.pages import notebooks
 
@@ -23,6 +26,9 @@ FRONT_DOOR = """<!DOCTYPE html>
   <body><a href="{first}.html">{title}</a></body>
 </html>
 """
+CLAIM_COLUMNS = ["claim", "value", "bound", "holds", "source"]
+RUN_COLUMNS = ["notebook", "seconds", "memory", "device", "versions", "date"]
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 logger = logging.getLogger(__name__)
 
 
@@ -90,8 +96,112 @@ def write_front_door(app):
     return []
 
 
+def readable(number):
+    """Write a number with five digits, whole ones in groups of three and very small or large ones with a power of ten.
+
+    Parameters
+    ----------
+    number : float
+
+    Returns
+    -------
+    str
+        With a minus sign, and no hyphen.
+    """
+    if number == round(number) and abs(number) < 1e9:
+        text = f"{number:,.0f}"
+    elif 1e-3 <= abs(number) < 1e6:
+        text = f"{number:,.0f}" if abs(number) >= 1e4 else f"{number:.5g}"
+    else:
+        digits, power = f"{number:.1e}".split("e")
+        text = f"{digits.removesuffix('.0')}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10{str(int(power)).translate(RAISED)}"
+    return text.replace("-", "−")
+
+
+def claim_row(claim):
+    """Return a claim's cells for `CLAIM_COLUMNS`, as Markdown; the name leads to the chapter."""
+    bounds = {"at least": claim["at_least"], "at most": claim["at_most"]}
+    bound = " and ".join(f"{word} {readable(number)}" for word, number in bounds.items() if number is not None)
+    return [
+        f"{{doc}}`{claim['name']} </{claim['chapter']}>`",
+        f"{readable(claim['value'])} {claim['unit']}".rstrip(),
+        bound or "none",
+        ("met" if bound else "reported") if claim["met"] else "**NOT MET**",
+        f"{{cite:t}}`{claim['source']}`" if claim["source"] else "",
+    ]
+
+
+def run_row(chapter, heading, run):
+    """Return the cells of a chapter's report for `RUN_COLUMNS`, as Markdown."""
+    versions = ", ".join(f"{package}\N{NO-BREAK SPACE}{version}" for package, version in run["versions"].items())
+    memory = f"{run['peak_memory_gib']:.2f} GiB"
+    return [f"{{doc}}`{heading} </{chapter}>`", f"{run['seconds']:.0f}", memory, run["device"], versions, run["date"]]
+
+
+def title(path):
+    """Return a notebook's first heading without markup, or its file's name where it has none."""
+    texts = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    lines = re.sub("[*`]", "", "\n".join(texts)).splitlines()
+    return next((line.removeprefix("# ").strip() for line in lines if line.startswith("# ")), Path(path).stem)
+
+
+class StatusDirective(SphinxDirective):
+    """The directive ``{claims}``: all claims, chapter by chapter, those that are not met first, and every run."""
+
+    def run(self):
+        """Return the nodes; the page is built anew when a notebook has changed."""
+        root = Path(self.env.srcdir)
+        chapters = {path.with_suffix("").as_posix(): path for path in notebooks(root)}
+        for path in ("_toc.yml", *chapters.values()):
+            self.env.note_dependency(str(path))
+        headings = {chapter: title(root / path) for chapter, path in chapters.items()}
+        runs = [
+            run_row(chapter, headings[chapter], run)
+            for chapter, path in chapters.items()
+            for run in records(root / path, RUN)
+        ]
+        return [*self.claims(gather(root)[0], headings), self.section("The runs", self.table(RUN_COLUMNS, runs))]
+
+    def claims(self, claims, headings):
+        """Return the summary, the claims not met, and a section a chapter."""
+        missed = [claim for claim in claims if not claim["met"]]
+        bounded = [claim for claim in claims if (claim["at_least"], claim["at_most"]) != (None, None)]
+        counts = f"Claims: **{len(claims)}**. With a bound: **{len(bounded)}**. Not met: **{len(missed)}**."
+        sections = {heading: [c for c in claims if c["chapter"] == chapter] for chapter, heading in headings.items()}
+        return [
+            self.paragraph(counts),
+            *(self.section(name, self.listing(group)) for name, group in {"Not met": missed, **sections}.items()),
+        ]
+
+    def listing(self, claims):
+        """Return a table of claims, or the word that there are none."""
+        return self.table(CLAIM_COLUMNS, map(claim_row, claims)) if claims else self.paragraph("None.")
+
+    def section(self, heading, content):
+        """Return a section that the page's own contents list, too."""
+        section = nodes.section("", nodes.title("", "", *self.parse_inline(heading)[0]), content)
+        section["names"].append(nodes.fully_normalize_name(heading))
+        self.state.document.note_implicit_target(section, section)
+        return section
+
+    def table(self, columns, rows):
+        """Return a table with a row of headers; the cells are Markdown."""
+        group = nodes.tgroup("", *(nodes.colspec() for _ in columns), cols=len(columns))
+        group += [nodes.thead("", self.row(columns)), nodes.tbody("", *map(self.row, rows))]
+        return nodes.table("", group, classes=["colwidths-auto"])
+
+    def row(self, cells):
+        """Return one row of a table."""
+        return nodes.row("", *(nodes.entry("", self.paragraph(cell)) for cell in cells))
+
+    def paragraph(self, text):
+        """Return Markdown without blocks as a paragraph."""
+        return nodes.paragraph("", "", *self.parse_inline(text)[0])
+
+
 def setup(app):
-    """Register with Sphinx; this event comes at every build, also one that finds no page changed."""
+    """Register with Sphinx; the event comes at every build, also one that finds no page changed."""
+    app.add_directive("claims", StatusDirective)
     app.connect("html-collect-pages", write_front_door)
     app.connect("html-collect-pages", write_claims)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

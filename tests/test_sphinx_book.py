@@ -1,0 +1,123 @@
+"""The status page: a small book built with its directive."""
+
+import nbformat
+import pytest
+from docutils import nodes
+from nbformat import v4
+from sphinx.application import Sphinx
+
+from tools.sphinx_book import CLAIM, CLAIM_COLUMNS, RUN, RUN_COLUMNS, claim_row, readable, title
+
+EXTENSIONS = ["myst_parser", "sphinxcontrib.bibtex", "tools.sphinx_book"]
+TOC = "format: jb-book\nroot: status\nchapters: [{file: one.ipynb}, {file: two.ipynb}]\n"
+RECORD = {
+    "seconds": 41.6,
+    "peak_memory_gib": 1.5,
+    "device": "1 cpu device",
+    "versions": {"keras": "3.15.1", "python": "3.11.7"},
+    "date": "2026-11-22",
+}
+
+
+def claim(name, value, met=True, **rest):
+    """Return a claim's record as `helpers.claims.check` displays it."""
+    return dict(name=name, value=value, at_most=None, at_least=None, source=None, unit="", met=met) | rest
+
+
+def chapter(path, *claims):
+    """Write a notebook with a heading, these claims and a report, and a page under its name to link to."""
+    bundles = [*({CLAIM: record} for record in claims), {RUN: RECORD}]
+    cells = [v4.new_code_cell(outputs=[v4.new_output("display_data", data=bundle)]) for bundle in bundles]
+    heading = f"# Chapter *{path.stem}*"
+    nbformat.write(v4.new_notebook(cells=[v4.new_markdown_cell(f"{heading}\n\ntext"), *cells]), path)
+    path.with_suffix(".md").write_text(heading)
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A book of two chapters, one of which has a claim that is not met."""
+    (tmp_path / "_toc.yml").write_text(TOC)
+    (tmp_path / "status.md").write_text("# Status\n\n```{claims}\n```\n\n```{bibliography}\n```\n")
+    (tmp_path / "references.bib").write_text("@book{knuth1968, author = {Donald Knuth}, title = {Art}, year = {1968}}")
+    chapter(tmp_path / "one.ipynb", claim("a-speed", 1234.5678, at_most=2000, source="knuth1968", unit="steps"))
+    chapter(tmp_path / "two.ipynb", claim("b-gap", 0.25, at_least=0.5, met=False), claim("b-share", 0.1))
+    return tmp_path
+
+
+def build(book):
+    """Build the pages; return the status page's doctree, before its links are resolved, and its HTML."""
+    config = {"extensions": EXTENSIONS, "bibtex_bibfiles": ["references.bib"], "root_doc": "status"}
+    out = book / "_build"
+    app = Sphinx(book, None, out, out / "doctrees", "html", config, status=None, warning=None)
+    app.build()
+    return app.env.get_doctree("status"), (out / "status.html").read_text(encoding="utf-8")
+
+
+def tables(doctree):
+    """List the tables under each heading, as rows of the cells' texts."""
+    found = {}
+    for table in doctree.findall(nodes.table):
+        rows = [[cell.astext() for cell in row.findall(nodes.entry)] for row in table.findall(nodes.row)]
+        found[table.parent.next_node(nodes.title).astext()] = rows
+    return found
+
+
+@pytest.mark.filterwarnings("default")  # Sphinx's own
+def test_status_page_shows_every_claim_and_what_is_not_met(book):
+    doctree, html = build(book)
+    shown = tables(doctree)
+    missed = ["b-gap", "0.25", "at least 0.5", "NOT MET", ""]
+    assert "Claims: 3. With a bound: 2. Not met: 1." in doctree.astext()
+    assert shown["Not met"] == [CLAIM_COLUMNS, missed]
+    assert shown["Chapter two"] == [CLAIM_COLUMNS, missed, ["b-share", "0.1", "none", "reported", ""]]
+    assert shown["Chapter one"][1] == ["a-speed", "1234.6 steps", "at most 2,000", "met", "knuth1968"]
+    assert [cells[0] for cells in shown["The runs"]] == [RUN_COLUMNS[0], "Chapter one", "Chapter two"]
+    assert shown["The runs"][1][1:] == [
+        "42",
+        "1.50 GiB",
+        "1 cpu device",
+        "keras\N{NO-BREAK SPACE}3.15.1, python\N{NO-BREAK SPACE}3.11.7",
+        "2026-11-22",
+    ]
+    assert '<th class="head"' in html
+    assert 'href="two.html"' in html
+    assert "Knuth" in html
+
+
+@pytest.mark.filterwarnings("default")
+def test_status_page_follows_a_notebook(book):
+    build(book)
+    chapter(book / "two.ipynb", claim("b-gap", 0.75, at_least=0.5))
+    doctree, html = build(book)
+    assert "None." in doctree.astext()
+    assert "NOT MET" not in html
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0.0, "0"),
+        (10000, "10,000"),
+        (1.0000086, "1"),
+        (1.0001429, "1.0001"),
+        (-248.34486, "−248.34"),
+        (12345.678, "12,346"),
+        (3.2117e-5, "3.2\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10⁻⁵"),
+        (-2.5e12, "−2.5\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10¹²"),
+        (1e-12, "1\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10⁻¹²"),
+        (0.0011, "0.0011"),
+    ],
+)
+def test_numbers_are_readable(number, text):
+    assert readable(number) == text
+
+
+def test_both_bounds_are_said():
+    record = claim("a", 1.0, at_least=1, at_most=1.5) | {"chapter": "one"}
+    assert claim_row(record)[2] == "at least 1 and at most 1.5"
+
+
+def test_title_is_the_first_heading_or_the_files_name(tmp_path):
+    chapter(tmp_path / "one.ipynb")
+    nbformat.write(v4.new_notebook(), tmp_path / "bare.ipynb")
+    assert [title(tmp_path / name) for name in ("one.ipynb", "bare.ipynb")] == ["Chapter one", "bare"]
