@@ -1,8 +1,12 @@
-"""Train this book's best GAN of digits on each of three seeds, and measure it.
+"""Train this book's best GAN of digits, a conditional one, on each of three seeds, and measure it.
 
 python -m experiments.digit_gan                  trains what is missing, then measures and writes the result
 python -m experiments.digit_gan --seed 1         trains one seed only
-python -m experiments.digit_gan --validate WIDE  trains a candidate on 50,000 digits, and measures it every few epochs
+python -m experiments.digit_gan --validate WIDE  trains a candidate on 50,000 digits and measures it on 10,000 others
+
+Why a conditional one: measured on the validation digits, the unconditional recipe (dense, 32 latents, 120 epochs, 25
+minutes of a core) reached a distance of 2.8 and 0.86 of the density of real digits; the conditional networks of
+`conditional_gan`, 30 epochs in 6 minutes, 2.6 and 0.88.
 """
 
 import argparse
@@ -13,7 +17,7 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
 from experiments import record, training
-from helpers import datasets, gans, metrics, storage
+from helpers import conditional, datasets, gans, metrics, storage
 
 NAME = "digit_gan"
 SEEDS = (0, 1, 2)  # fixed before the runs
@@ -27,25 +31,26 @@ SIGMAS = tuple(np.geomspace(0.1, 0.4, 9).round(4).tolist())
 class Recipe:
     """Networks, settings and length."""
 
-    latent_dim: int = 32
+    style_dim: int = 16
     generator_units: tuple = (256, 512)
-    discriminator_units: tuple = (512, 512)
-    rate: float = 1e-3
+    discriminator_units: tuple = (512, 256)
+    rate: float = 2e-3
+    last_rate: float = 1e-4
     gamma: float = 0.3
     batch_size: int = 64
-    penalty_batch: int = 16
-    ema: float = 0.9995
-    epochs: int = 120
+    penalty_batch: int = 8
+    ema: float = 0.999
+    epochs: int = 80
 
-    def build(self, seed, images):
-        """Return the compiled, untrained GAN for `seed` and these training images."""
+    def networks(self):
+        """Return the untrained generator and discriminator of pairs."""
+        return conditional.conditional_networks(self.style_dim, self.generator_units, self.discriminator_units)
+
+    def build(self, seed, steps):
+        """Return the compiled, untrained GAN for a training of this many steps."""
         keras.utils.set_random_seed(seed)
-        networks = gans.dense_networks(
-            self.latent_dim, self.generator_units, self.discriminator_units, "leaky_relu", normalise=True
-        )
-        gan = gans.GAN(*networks, seed=seed)
-        steps = self.epochs * (len(images) // self.batch_size)
-        rate = keras.optimizers.schedules.CosineDecay(self.rate, steps, alpha=0.05)
+        gan = gans.GAN(*self.networks(), seed=seed)
+        rate = keras.optimizers.schedules.CosineDecay(self.rate, steps, alpha=self.last_rate / self.rate)
         adams = [keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99) for _ in range(2)]
         penalties = dict(r1=self.gamma, r2=self.gamma, penalty_batch=self.penalty_batch)
         gan.compile(*adams, loss="relativistic", ema=self.ema, **penalties)
@@ -54,33 +59,30 @@ class Recipe:
 
 BEST = Recipe()
 CANDIDATES = {
-    "BASE": BEST,
-    "SHORT": dataclasses.replace(BEST, epochs=40),
-    "WIDE": dataclasses.replace(BEST, epochs=40, discriminator_units=(1024, 512)),
-    "LOWGAMMA": dataclasses.replace(BEST, epochs=40, gamma=0.1),
-    "FAST": dataclasses.replace(BEST, epochs=40, rate=2e-3),
+    "LONG": BEST,
+    "WIDE": dataclasses.replace(BEST, generator_units=(512, 1024), discriminator_units=(1024, 512)),
 }
 
 
-def train(recipe, seed, images, run):
-    """Train on images (n, 28, 28, 1); return the GAN, seconds and history."""
-    gan = recipe.build(seed, images)
-    settings = {**dataclasses.asdict(recipe), "seed": seed, "images": len(images)}
-    log = training.fit_gan(run, gan, images, recipe.batch_size, recipe.epochs, settings)
-    return gan, log
+def train(recipe, seed, mnist, run):
+    """Train on the 50,000 training digits with their labels; return the GAN, seconds and history."""
+    pairs = conditional.pair(mnist.train_images, mnist.train_labels)
+    gan = recipe.build(seed, recipe.epochs * (len(pairs) // recipe.batch_size))
+    settings = {**dataclasses.asdict(recipe), "seed": seed}
+    return gan, training.fit_gan(run, gan, pairs, recipe.batch_size, recipe.epochs, settings)
 
 
 def load(seed):
     """Return the trained generator, its weights as they are stored: float16."""
-    generator, _ = gans.dense_networks(BEST.latent_dim, BEST.generator_units, (1,), "leaky_relu", normalise=True)
+    generator, _ = BEST.networks()
     generator.set_weights(storage.load_weights(record.weights_path(NAME, seed)))
     return generator
 
 
 def sample(generator, count=SAMPLES):
-    """Return `count` digits (count, 28, 28, 1) for the latents that every measurement uses."""
+    """Return `count` digits (count, 28, 28, 1), their classes drawn evenly, from the latents of every measurement."""
     latents = keras.random.normal((count, generator.input_shape[-1]), seed=SAMPLE_SEED)
-    return generator.predict(latents, batch_size=1000, verbose=0)
+    return conditional.split(generator.predict(latents, batch_size=1000, verbose=0))[0]
 
 
 def compare(digits, real_features):
@@ -117,13 +119,12 @@ def parzen_rows(mnist):
 
 
 def validate(name):
-    """Train a candidate on 50,000 digits; print the distance from 10,000 others, and the seconds."""
+    """Train a candidate; print how it and real training digits compare with the validation digits."""
     mnist = datasets.load_mnist()
-    gan, log = train(CANDIDATES[name], VALIDATION_SEED, mnist.train_images, f"{NAME}_validate_{name}")
+    gan, log = train(CANDIDATES[name], VALIDATION_SEED, mnist, f"{NAME}_validate_{name}")
     real = metrics.features(mnist.validation_images)
-    floor = metrics.frechet_distance(metrics.features(mnist.train_images[:SAMPLES]), real)
-    found = compare(sample(gan.ema_generator), real)
-    print(name, found, "over real", found["fdd"] / floor, log["seconds"], "s")
+    print("real", compare(mnist.train_images[:SAMPLES], real))
+    print(name, compare(sample(gan.ema_generator), real), log["seconds"], "s")
 
 
 def recorded():
@@ -150,7 +151,7 @@ def main():
     real = metrics.features(mnist.test_images)
     for seed in SEEDS if arguments.seed is None else [arguments.seed]:
         if str(seed) not in recorded():
-            gan, log = train(BEST, seed, mnist.train_images, f"{NAME}_{seed}")
+            gan, log = train(BEST, seed, mnist, f"{NAME}_{seed}")
             storage.save_weights(record.weights_path(NAME, seed), gan.ema_generator.get_weights())
             measured = {str(seed): {**compare(sample(load(seed)), real), **log}}
             write({**recorded(), **measured})  # read again: another seed may have been recorded meanwhile
