@@ -6,7 +6,7 @@ python -m experiments.digit_gan --validate WIDE  trains a candidate on 50,000 di
 
 Why a conditional one: measured on the validation digits, the unconditional recipe (dense, 32 latents, 120 epochs, 25
 minutes of a core) reached a distance of 2.8 and 0.86 of the density of real digits; the conditional networks of
-`conditional_gan`, 30 epochs in 6 minutes, 2.6 and 0.88.
+`conditional_gan`, 30 epochs in 6 minutes, 2.6 and 0.88; 80 epochs of these, kept, 2.2 and 0.91.
 """
 
 import argparse
@@ -59,7 +59,7 @@ class Recipe:
 
 BEST = Recipe()
 CANDIDATES = {
-    "LONG": BEST,
+    "BEST": BEST,
     "WIDE": dataclasses.replace(BEST, generator_units=(512, 1024), discriminator_units=(1024, 512)),
 }
 
@@ -156,7 +156,9 @@ def main():
             measured = {str(seed): {**compare(sample(load(seed)), real), **log}}
             write({**recorded(), **measured})  # read again: another seed may have been recorded meanwhile
     if len(recorded()) == len(SEEDS):
-        write(recorded(), real=compare(mnist.train_images[:SAMPLES], real), parzen=parzen_rows(mnist))
+        sets = {"training": mnist.train_images[:SAMPLES], "held_out": mnist.validation_images}
+        real_rows = {name: compare(images, real) for name, images in sets.items()}
+        write(recorded(), real=real_rows, parzen=parzen_rows(mnist))
 
 
 if __name__ == "__main__":

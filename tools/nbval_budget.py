@@ -12,6 +12,9 @@ slowness = defaultdict(list)  # notebook → measured at its start and at its en
 # What `reference` takes on the two quiet cores that the budget is meant for: median of 12 on the machine that every
 # time in this book comes from. Other work on it makes it up to twice as slow, and the notebooks with it.
 REFERENCE_SECONDS = 0.81
+# One notebook run again and again with nothing else at work took from 78 to 99 s: a fourth more or less is no change.
+# The committed run of each chapter is held to the bare budget by `test_book`.
+NOISE = 1.25
 
 
 def pytest_addoption(parser):
@@ -29,8 +32,8 @@ def reference():
 
 
 def allowed(config, name):
-    """Return the seconds a notebook may take: more on a machine that was slow while it ran, never less."""
-    return config.getoption("notebook_seconds") * max(1, statistics.mean(slowness[name]))
+    """Return the seconds a notebook may take here: the budget, more for noise and for a machine that was slow."""
+    return config.getoption("notebook_seconds") * NOISE * max(1, statistics.mean(slowness[name]))
 
 
 class Budget(pytest.Item):
