@@ -16,8 +16,7 @@ from helpers import gans
 RNG = np.random.default_rng(0)
 REAL, FAKE = RNG.normal(size=(2, 8)).astype("float32")
 layers = keras.layers
-# It left jax.experimental in JAX 0.8; Colab still has 0.7.
-enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64  # where older ones have it
 
 
 def sigmoid(a):
