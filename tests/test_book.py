@@ -67,6 +67,11 @@ REQUIRED = {
         "conditional-half-style-accuracy": {},
     },
     "book/gans/evaluation": {
+        "best-gan-fdd-over-real": {"at_most": 2.5},
+        "best-gan-precision": {"at_least": 0.9},
+        "best-gan-recall": {"at_least": 0.9},
+        "best-gan-density": {},  # short of 0.9, and stated so
+        "best-gan-coverage": {"at_least": 0.9},
         "evaluation-perfect-fdd-limit": {"at_most": 0.4},
         "evaluation-fdd-of-normal-twin": {"at_most": 0.01},
         "evaluation-coverage-minus-expected": {"at_most": 0.05},

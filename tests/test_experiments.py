@@ -1,11 +1,12 @@
 """The stored weights give the reported numbers again."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from experiments import autoencoder_codes, conditional_gan, gan_recipes, ladder, mixtures, record, vae_bounds
+from experiments import autoencoder_codes, conditional_gan, digit_gan, gan_recipes, ladder, mixtures, record, vae_bounds
 from helpers import datasets, metrics
 
 
@@ -150,3 +151,22 @@ def test_the_recipe_of_digits_on_request_is_the_reported_one():
     assert [run["seed"] for run in reported["runs"]] == list(conditional_gan.SEEDS)
     assert all(len(run["history"]["d_loss"]) == conditional_gan.RECIPE["epochs"] for run in reported["runs"])
     assert len(conditional_gan.SEEDS) >= 3
+
+
+# --- The best GAN of digits ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", digit_gan.SEEDS)
+def test_the_reported_measures_of_the_best_gan(seed, real_features):
+    reported = record.read("digit_gan")["runs"][str(seed)]
+    measured = digit_gan.compare(digit_gan.sample(digit_gan.load(seed)), real_features)
+    assert measured["fdd"] == pytest.approx(reported["fdd"], rel=1e-3)
+    for name in ("precision", "recall", "density", "coverage", "smallest_class_share"):
+        assert measured[name] == pytest.approx(reported[name], abs=2e-3)
+
+
+def test_the_best_gans_recipe_is_the_reported_one():
+    result = record.read("digit_gan")
+    assert result["recipe"] == json.loads(json.dumps(dataclasses.asdict(digit_gan.BEST)))
+    assert {int(seed) for seed in result["runs"]} == set(digit_gan.SEEDS)
+    assert all(run["seconds"] <= 30 * 60 for run in result["runs"].values())
