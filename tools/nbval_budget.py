@@ -12,7 +12,7 @@ slowness = defaultdict(list)  # notebook → measured at its start and at its en
 # What `reference` takes on the two quiet cores that the budget is meant for: median of 12 on the machine that every
 # time in this book comes from. Other work on it makes it up to twice as slow, and the notebooks with it.
 REFERENCE_SECONDS = 0.81
-# One notebook run again and again with nothing else at work took from 78 to 99 s: a fourth more or less is no change.
+# One unchanged notebook took 81 s and, in another run with nothing else at work, 99: a fourth more is no change.
 # The committed run of each chapter is held to the bare budget by `test_book`.
 NOISE = 1.25
 
