@@ -41,7 +41,7 @@ def moved(run_eagerly):
 
 
 def test_compiled_training_equals_training_step_by_step():
-    """JAX 0.8.1 fails here on a CPU; 0.7.2 and 0.8.0 gave the same wrong losses. Without donated state all are right."""
+    """JAX 0.8.1 fails here on a CPU; 0.7.2 and 0.8.0 gave the same wrong losses as it."""
     errors = [
         np.linalg.norm(compiled - eager) / np.linalg.norm(eager)
         for compiled, eager in zip(moved(run_eagerly=False), moved(run_eagerly=True), strict=True)

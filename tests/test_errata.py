@@ -2,29 +2,15 @@
 
 import re
 
+import appendix
 import pytest
 
-from tools.pages import ROOT, pages
+from tools.pages import ROOT
 
-PAGE = ROOT / "book" / "appendix" / "errata.md"
-TEXT = PAGE.read_text(encoding="utf-8")
+TEXT = appendix.text("errata")
 COUNTS = {"a": 12, "b": 12, "c": 10, "d": 21, "e": 7, "f": 5}
 DEFECTS = [f"{group}{number}" for group, count in COUNTS.items() for number in range(1, count + 1)]
-ENTRY = re.compile(r"^\(errata-([\w-]+)\)=\n(.+)\n((?:: .+\n)+)", re.MULTILINE)
-ENTRIES = {label: (term, text) for label, term, text in ENTRY.findall(TEXT)}
-PLACE = re.compile(r'\{doc\}`([^`]+)`((?:(?:, | and )".+?"(?=[,;:.)]| and | \||$| \())*)', re.MULTILINE)
-PLACES = [(target, re.findall(r'(?:, | and )"(.+?)"(?=, "| and "|$)', names)) for target, names in PLACE.findall(TEXT)]
-
-
-def source(target):
-    """Return the .md file of a {doc} target of the page."""
-    return (PAGE.parent / target).resolve().with_suffix(".md")
-
-
-def test_every_anchor_stands_once_above_an_entry():
-    anchors = re.findall(r"^\(errata-([\w-]+)\)=$", TEXT, re.MULTILINE)
-    assert len(anchors) == len(set(anchors))
-    assert anchors == list(ENTRIES)
+ENTRIES = appendix.entries("errata")
 
 
 def test_every_defect_has_its_entry_in_order():
@@ -61,23 +47,6 @@ def test_errors_of_others_are_dated_or_cited_and_checked():
     for text in public.values():
         assert re.search(r"\b20\d\d\b|\{cite:t\}", text)
         assert "\n: *Check.* " in text
-
-
-@pytest.mark.parametrize("target", sorted({target for target, _ in PLACES}))
-def test_a_linked_page_is_in_the_book(target):
-    assert source(target).relative_to(ROOT) in {page.with_suffix(".md") for page in pages()}
-
-
-@pytest.mark.parametrize("target", sorted({target for target, _ in PLACES}))
-def test_the_named_sections_exist(target):
-    headings = set(re.findall(r"^##+ (.+)$", source(target).read_text(encoding="utf-8"), re.MULTILINE))
-    named = {name for place, names in PLACES for name in names if place == target}
-    assert named <= headings
-
-
-def test_sections_were_found():
-    assert len(PLACES) == TEXT.count("{doc}`")
-    assert sum(len(names) for _, names in PLACES) > 100
 
 
 def test_the_named_tests_exist():
