@@ -1,6 +1,7 @@
-"""Adversarial losses as plain functions of logits, and a Keras model that trains a GAN with ``fit`` on JAX."""
+"""Adversarial losses as plain functions of logits, and Keras models that train against a discriminator on JAX."""
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -364,13 +365,239 @@ def dense_networks(
 SCHEDULE = keras.optimizers.schedules.LearningRateSchedule
 
 
+class AdversarialModel(keras.Model):
+    """A discriminator and other networks that train against each other by ``fit``: what all such models share.
+
+    All that changes, the weights and BatchNorm statistics of the networks, the optimizers and the state of the noise,
+    travels in the trainer's state, so ``fit``, callbacks, ``BackupAndRestore`` and ``.keras`` files work as for any
+    model. A subclass sets the four names below, calls `_set_up` in ``compile`` and writes ``train_step``.
+
+    Parameters
+    ----------
+    *networks : keras.Model
+        Those of `network_names`, in that order.
+    seed : int, default=0
+        Seed of the noise and of the order of the data.
+
+    Attributes
+    ----------
+    network_names : tuple of str
+        The constructor's first arguments, kept as attributes; one of them is "discriminator".
+    painter_name : str
+        Which of them makes images of latents.
+    optimizer_names : tuple of str
+        The first arguments of ``compile``, kept as attributes; the last is "discriminator_optimizer".
+    log_names : tuple of str
+        What a step returns the means of.
+    latent_dim : int
+        Size of a latent vector, read off the painter.
+    """
+
+    network_names = painter_name = optimizer_names = log_names = ()
+
+    def __init__(self, *networks, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = check_integer("seed", seed, low=0)
+        for name, network in zip(self.network_names, networks, strict=True):
+            setattr(self, name, network)
+        self.latent_dim = self.painter.input_shape[-1]
+        self.noise = keras.random.SeedGenerator(self.seed)
+        self.trackers = [keras.metrics.Mean(name=name) for name in self.log_names]
+        self.built = True
+
+    @property
+    def painter(self):
+        """The network that makes images of latents."""
+        return getattr(self, self.painter_name)
+
+    def _set_up(
+        self, players, loss, r1=0.0, r2=0.0, gradient_penalty=0.0, penalty_batch=None, compiled=None, **weights
+    ):
+        """Check the settings and keep them; give each optimizer the variables of its network.
+
+        Parameters
+        ----------
+        players : list of (keras.optimizers.Optimizer, keras.Model)
+            In the order of `optimizer_names`.
+        loss : str
+            A key of `LOSSES`.
+        r1, r2, gradient_penalty, penalty_batch
+            The regularisers of D, as `GAN.compile` says.
+        compiled : dict, optional
+            Further arguments of ``keras.Model.compile``.
+        **weights : float
+            Further settings, numbers >= 0.
+        """
+        if loss not in LOSSES:
+            raise ValueError(f"loss: got {loss!r}, expected one of {', '.join(LOSSES)}.")
+        weights = dict(r1=r1, r2=r2, gradient_penalty=gradient_penalty, **weights)
+        for name, value in weights.items():
+            if not (isinstance(value, SCHEDULE) and name in ("r1", "r2")) and not 0 <= value < np.inf:
+                raise ValueError(f"{name}: got {value!r}, expected a number >= 0.")
+        if penalty_batch is not None:
+            check_integer("penalty_batch", penalty_batch, low=1)
+        self._share_out(players, compiled or {})
+        self.game, self.settings = LOSSES[loss], dict(loss=loss, penalty_batch=penalty_batch, **weights)
+
+    def _share_out(self, players, compiled):
+        """Compile with the optimizers of the players, joined to one."""
+        optimizers = dict(zip(self.optimizer_names, (optimizer for optimizer, _ in players), strict=True))
+        for (first, one), (second, other) in itertools.combinations(optimizers.items(), 2):
+            if one is other:
+                raise ValueError(f"{second}: got the {first.split('_')[0]}'s optimizer, expected one of its own.")
+        for name, optimizer in optimizers.items():
+            setattr(self, name, optimizer)
+        # Identity, not the path, decides whose variable it is: paths change when a saved model is loaded.
+        owner = {id(variable): optimizer for optimizer, network in players for variable in network.trainable_variables}
+        super().compile(optimizer=keras.optimizers.MultiOptimizer(lambda variable: owner[id(variable)]), **compiled)
+        self.optimizer.build(self.trainable_variables)
+
+    # -- parts of a training step --
+
+    def _descend_discriminator(self, values, real, fake):
+        """Move D one step; each real row meets one fake row, or several in turn when there are more of them."""
+        copies = len(fake) // len(real)
+        few = slice(self.settings["penalty_batch"])
+        between = self._interpolation_weights(values, len(real[few]))
+
+        def loss(weights):
+            """Return D's loss, and beside it what to log and the variables that change."""
+            real_logits, updates = values.call(self.discriminator, real, weights)
+            fake_logits, updates = values.call(self.discriminator, fake, weights, updates)
+            adversarial = self.game.discriminator(jnp.repeat(real_logits, copies, axis=0), fake_logits)
+            score = functools.partial(self._score, values, weights)
+            penalty = self._penalty(values, score, real[few], fake[few], between)
+            return adversarial + penalty, ((adversarial, real_logits, fake_logits), updates)
+
+        seen, updates = values.descend(self.discriminator, self.discriminator_optimizer, loss)
+        values.put(self.discriminator.non_trainable_variables, updates)
+        return seen
+
+    def _latents(self, values, count):
+        """Draw fresh latents (count, latent_dim) from the noise state in `values`."""
+        return values.draw(self.noise, lambda seed: keras.random.normal((count, self.latent_dim), seed=seed))
+
+    def _interpolation_weights(self, values, count):
+        """Draw uniform weights (count,) for the gradient penalty; without it the noise state stays where it is."""
+        if not self.settings["gradient_penalty"]:
+            return None
+        return values.draw(self.noise, lambda seed: keras.random.uniform((count,), seed=seed))
+
+    def _score(self, values, weights, images):
+        """Return D's logits, for the penalties' gradients with respect to the images."""
+        return values.call(self.discriminator, images, weights)[0]
+
+    def _penalty(self, values, score, real, fake, between):
+        """Return the sum of D's regularisers that were switched on in ``compile``."""
+        penalty = 0.0
+        if self.settings["r1"]:
+            penalty += self._gamma(values, "r1") / 2 * zero_centered_penalty(score, real)
+        if self.settings["r2"]:
+            penalty += self._gamma(values, "r2") / 2 * zero_centered_penalty(score, fake)
+        if self.settings["gradient_penalty"]:
+            penalty += self.settings["gradient_penalty"] * gradient_penalty(score, real, fake, between)
+        return penalty
+
+    def _gamma(self, values, name):
+        """Return the weight of a penalty at this step."""
+        gamma = self.settings[name]
+        return gamma(values[self.discriminator_optimizer.iterations]) if isinstance(gamma, SCHEDULE) else gamma
+
+    def _track(self, values, seen):
+        """Update the running means shown in the progress bar and return them as logs."""
+        with keras.StatelessScope(values.items(self.metrics_variables)) as scope:
+            for tracker, value in zip(self.trackers, seen, strict=True):
+                tracker.update_state(value)
+            logs = {tracker.name: tracker.result() for tracker in self.trackers}
+        values.put(self.metrics_variables, [scope.get_current_value(v) for v in self.metrics_variables])
+        return logs
+
+    # -- the rest of a Keras model --
+
+    @property
+    def metrics(self):
+        """Means over the epoch of what `log_names` says; ``d_real``, ``d_fake``: the probability that D calls real."""
+        return self.trackers
+
+    def fit(self, images, batch_size=64, epochs=1, callbacks=None, **kwargs):
+        """Train for `epochs` passes over `images`, in an order that depends on the seed and the epoch alone.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, ...), the painter's output shape
+            Real images, in the range of the painter's output activation.
+        batch_size : int, default=64
+            Images a step, at most n; the last n % batch_size of each epoch's order are left out.
+        epochs, callbacks, **kwargs
+            As for ``keras.Model.fit``.
+
+        Returns
+        -------
+        keras.callbacks.History
+            Per epoch the means of what `log_names` says.
+
+        Raises
+        ------
+        ValueError
+            If the images have the wrong shape or range, hold NaN, or are fewer than a batch.
+        RuntimeError
+            If a loss stops being finite; the message names the step.
+        """
+        low, high = _output_range(self.painter)
+        shape = (None, *self.painter.output_shape[1:])
+        images = check_array("images", images, shape=shape, low=low, high=high)
+        batches = ShuffledBatches(images, batch_size, seed=self.seed)
+        own = [batches.follow_epochs(), StopOnNaN()]
+        return super().fit(batches, epochs=epochs, shuffle=False, callbacks=[*own, *(callbacks or [])], **kwargs)
+
+    def _paint(self, painter, count, seed):
+        """Return `count` images that a network makes of latents drawn with `seed`."""
+        count = check_integer("count", count, low=1)
+        latents = keras.random.normal((count, self.latent_dim), seed=check_integer("seed", seed, low=0))
+        return painter.predict(latents, batch_size=1000, verbose=0)
+
+    def save_own_variables(self, store):
+        """Store the noise states, which Keras's weight files leave out: a resumed run would repeat old noise."""
+        for index, variable in enumerate(noise_states(self)):
+            store[f"noise_{index}"] = variable.numpy()
+
+    def load_own_variables(self, store):
+        """Restore what `save_own_variables` stored."""
+        for index, variable in enumerate(noise_states(self)):
+            variable.assign(store[f"noise_{index}"][()])
+
+    def get_config(self):
+        """Return the networks and the seed, for ``.keras`` files."""
+        serialize = keras.saving.serialize_keras_object
+        networks = {name: serialize(getattr(self, name)) for name in self.network_names}
+        return {**super().get_config(), **networks, "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config):
+        """Build the model from what `get_config` returned."""
+        networks = [keras.saving.deserialize_keras_object(config.pop(name)) for name in cls.network_names]
+        return cls(*networks, **config)
+
+    def get_compile_config(self):
+        """Return the optimizers and settings of ``compile``, for ``.keras`` files."""
+        serialize = keras.saving.serialize_keras_object
+        optimizers = [serialize(getattr(self, name)) for name in self.optimizer_names]
+        return {"optimizers": optimizers, **{name: serialize(value) for name, value in self.settings.items()}}
+
+    def compile_from_config(self, config):
+        """Compile from what `get_compile_config` returned."""
+        deserialize = keras.saving.deserialize_keras_object
+        optimizers = [deserialize(entry) for entry in config["optimizers"]]
+        self.compile(
+            *optimizers, **{name: deserialize(value) for name, value in config.items() if name != "optimizers"}
+        )
+
+
 @keras.saving.register_keras_serializable("helpers")
-class GAN(keras.Model):
+class GAN(AdversarialModel):
     """A generator and a discriminator trained against each other by ``fit``, on Keras's JAX backend.
 
-    One step trains D on a real batch and fresh fakes, then G, through the D just trained, on fresh noise again. All
-    that changes, the weights and BatchNorm statistics of both, both optimizers and the state of the noise, travels in
-    the trainer's state, so ``fit``, callbacks, ``BackupAndRestore`` and ``.keras`` files work as for any model.
+    One step trains D on a real batch and fresh fakes, then G, through the D just trained, on fresh noise again.
 
     Parameters
     ----------
@@ -396,18 +623,17 @@ class GAN(keras.Model):
     >>> digits = gan.sample(16, seed=1)
     """
 
+    network_names = ("generator", "discriminator")
+    painter_name = "generator"
+    optimizer_names = ("generator_optimizer", "discriminator_optimizer")
+    log_names = ("d_loss", "g_loss", "d_real", "d_fake")
+
     def __init__(self, generator, discriminator, seed=0, **kwargs):
-        super().__init__(**kwargs)
-        _check_pair(generator, discriminator)
-        self.seed = check_integer("seed", seed, low=0)
-        self.generator, self.discriminator = generator, discriminator
-        self.latent_dim = generator.input_shape[-1]
+        check_pair("generator", generator, discriminator)
+        super().__init__(generator, discriminator, seed=seed, **kwargs)
         self.ema_generator = keras.models.clone_model(generator)
         self.ema_generator.trainable = False
         self.ema_generator.set_weights(generator.get_weights())
-        self.noise = keras.random.SeedGenerator(self.seed)
-        self.trackers = [keras.metrics.Mean(name=name) for name in ("d_loss", "g_loss", "d_real", "d_fake")]
-        self.built = True
 
     def call(self, latents, training=False):
         """Return the averaged generator's images (n, ...) for latents of shape (n, latent_dim)."""
@@ -445,31 +671,17 @@ class GAN(keras.Model):
         **kwargs
             Passed to ``keras.Model.compile``, such as ``run_eagerly``.
         """
-        if loss not in LOSSES:
-            raise ValueError(f"loss: got {loss!r}, expected one of {', '.join(LOSSES)}.")
-        if generator_optimizer is discriminator_optimizer:
-            raise ValueError("discriminator_optimizer: got the generator's optimizer, expected one of its own.")
-        weights = dict(r1=r1, r2=r2, gradient_penalty=gradient_penalty, ema=ema)
-        for name, value in weights.items():
-            if isinstance(value, SCHEDULE) and name in ("r1", "r2"):
-                continue
-            if not 0 <= value < (1 if name == "ema" else np.inf):
-                raise ValueError(f"{name}: got {value!r}, expected a number >= 0{' and < 1' * (name == 'ema')}.")
-        if penalty_batch is not None:
-            check_integer("penalty_batch", penalty_batch, low=1)
-        # Identity, not the path, decides whose variable it is: paths change when a saved model is loaded.
-        owner = {id(variable): generator_optimizer for variable in self.generator.trainable_variables}
-        both = keras.optimizers.MultiOptimizer(lambda variable: owner.get(id(variable), discriminator_optimizer))
-        super().compile(optimizer=both, **kwargs)
-        self.optimizer.build(self.trainable_variables)
-        self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
-        self.game, self.settings = LOSSES[loss], dict(loss=loss, penalty_batch=penalty_batch, **weights)
+        if not 0 <= ema < 1:
+            raise ValueError(f"ema: got {ema!r}, expected a number >= 0 and < 1.")
+        players = [(generator_optimizer, self.generator), (discriminator_optimizer, self.discriminator)]
+        penalties = dict(r1=r1, r2=r2, gradient_penalty=gradient_penalty, penalty_batch=penalty_batch)
+        self._set_up(players, loss, **penalties, compiled=kwargs, ema=ema)
 
     # -- one training step --
 
     def train_step(self, state, data):
         """Run one D step and one G step on a real batch; a pure function of the state, so that Keras can compile it."""
-        values = _Values(self, state)
+        values = Values(self, state)
         real = data[0] if isinstance(data, tuple) else data
         d_loss, real_logits, fake_logits = self._train_discriminator(values, real)
         g_loss = self._train_generator(values, real)
@@ -481,21 +693,7 @@ class GAN(keras.Model):
         """Move D one step; G makes the fakes but is not changed."""
         fake, updates = values.call(self.generator, self._latents(values, len(real)))
         values.put_noise(self.generator, updates)
-        few = slice(self.settings["penalty_batch"])
-        between = self._interpolation_weights(values, len(real[few]))
-
-        def loss(weights):
-            """Return D's loss, and beside it what to log and the variables that change."""
-            real_logits, updates = values.call(self.discriminator, real, weights)
-            fake_logits, updates = values.call(self.discriminator, fake, weights, updates)
-            adversarial = self.game.discriminator(real_logits, fake_logits)
-            score = functools.partial(self._score, values, weights)
-            penalty = self._penalty(values, score, real[few], fake[few], between)
-            return adversarial + penalty, ((adversarial, real_logits, fake_logits), updates)
-
-        seen, updates = values.descend(self.discriminator, self.discriminator_optimizer, loss)
-        values.put(self.discriminator.non_trainable_variables, updates)
-        return seen
+        return self._descend_discriminator(values, real, fake)
 
     def _train_generator(self, values, real):
         """Move G one step on fresh noise, through a D that is not changed."""
@@ -515,36 +713,6 @@ class GAN(keras.Model):
         values.put_noise(self.discriminator, d_updates)
         return value
 
-    def _latents(self, values, count):
-        """Draw fresh latents (count, latent_dim) from the noise state in `values`."""
-        return values.draw(self.noise, lambda seed: keras.random.normal((count, self.latent_dim), seed=seed))
-
-    def _interpolation_weights(self, values, count):
-        """Draw uniform weights (count,) for the gradient penalty; without it the noise state stays where it is."""
-        if not self.settings["gradient_penalty"]:
-            return None
-        return values.draw(self.noise, lambda seed: keras.random.uniform((count,), seed=seed))
-
-    def _score(self, values, weights, images):
-        """Return D's logits, for the penalties' gradients with respect to the images."""
-        return values.call(self.discriminator, images, weights)[0]
-
-    def _penalty(self, values, score, real, fake, between):
-        """Return the sum of D's regularisers that were switched on in ``compile``."""
-        penalty = 0.0
-        if self.settings["r1"]:
-            penalty += self._gamma(values, "r1") / 2 * zero_centered_penalty(score, real)
-        if self.settings["r2"]:
-            penalty += self._gamma(values, "r2") / 2 * zero_centered_penalty(score, fake)
-        if self.settings["gradient_penalty"]:
-            penalty += self.settings["gradient_penalty"] * gradient_penalty(score, real, fake, between)
-        return penalty
-
-    def _gamma(self, values, name):
-        """Return the weight of a penalty at this step."""
-        gamma = self.settings[name]
-        return gamma(values[self.discriminator_optimizer.iterations]) if isinstance(gamma, SCHEDULE) else gamma
-
     def _average(self, values):
         """Move the averaged generator's weights towards the generator's; BatchNorm statistics are copied."""
         keep = self.settings["ema"]
@@ -552,52 +720,7 @@ class GAN(keras.Model):
             decay = keep if variable.trainable else 0.0
             values[average] = decay * values[average] + (1 - decay) * values[variable]
 
-    def _track(self, values, seen):
-        """Update the running means shown in the progress bar and return them as logs."""
-        with keras.StatelessScope(values.items(self.metrics_variables)) as scope:
-            for tracker, value in zip(self.trackers, seen, strict=True):
-                tracker.update_state(value)
-            logs = {tracker.name: tracker.result() for tracker in self.trackers}
-        values.put(self.metrics_variables, [scope.get_current_value(v) for v in self.metrics_variables])
-        return logs
-
     # -- the rest of a Keras model --
-
-    @property
-    def metrics(self):
-        """Means over the epoch: both losses, and the mean probability D gives to real images and to fakes."""
-        return self.trackers
-
-    def fit(self, images, batch_size=64, epochs=1, callbacks=None, **kwargs):
-        """Train for `epochs` passes over `images`, in an order that depends on the seed and the epoch alone.
-
-        Parameters
-        ----------
-        images : ndarray of shape (n, ...), the discriminator's input shape
-            Real images, in the range of the generator's output activation.
-        batch_size : int, default=64
-            Images a step, at most n; the last n % batch_size of each epoch's order are left out.
-        epochs, callbacks, **kwargs
-            As for ``keras.Model.fit``.
-
-        Returns
-        -------
-        keras.callbacks.History
-            Per epoch the means of ``d_loss``, ``g_loss``, ``d_real`` and ``d_fake``.
-
-        Raises
-        ------
-        ValueError
-            If the images have the wrong shape or range, hold NaN, or are fewer than a batch.
-        RuntimeError
-            If a loss stops being finite; the message names the step.
-        """
-        low, high = _output_range(self.generator)
-        shape = (None, *self.discriminator.input_shape[1:])
-        images = check_array("images", images, shape=shape, low=low, high=high)
-        batches = ShuffledBatches(images, batch_size, seed=self.seed)
-        own = [batches.follow_epochs(), StopOnNaN()]
-        return super().fit(batches, epochs=epochs, shuffle=False, callbacks=[*own, *(callbacks or [])], **kwargs)
 
     def sample(self, count, seed, average=True):
         """Return `count` generated images for latents drawn with `seed`.
@@ -615,47 +738,7 @@ class GAN(keras.Model):
         -------
         ndarray of shape (count, ...)
         """
-        count = check_integer("count", count, low=1)
-        latents = keras.random.normal((count, self.latent_dim), seed=check_integer("seed", seed, low=0))
-        network = self.ema_generator if average else self.generator
-        return network.predict(latents, batch_size=1000, verbose=0)
-
-    def save_own_variables(self, store):
-        """Store the noise states, which Keras's weight files leave out: a resumed run would repeat old noise."""
-        for index, variable in enumerate(_noise_states(self)):
-            store[f"noise_{index}"] = variable.numpy()
-
-    def load_own_variables(self, store):
-        """Restore what `save_own_variables` stored."""
-        for index, variable in enumerate(_noise_states(self)):
-            variable.assign(store[f"noise_{index}"][()])
-
-    def get_config(self):
-        """Return the two networks and the seed, for ``.keras`` files."""
-        serialize = keras.saving.serialize_keras_object
-        networks = {"generator": serialize(self.generator), "discriminator": serialize(self.discriminator)}
-        return {**super().get_config(), **networks, "seed": self.seed}
-
-    @classmethod
-    def from_config(cls, config):
-        """Build the model from what `get_config` returned."""
-        deserialize = keras.saving.deserialize_keras_object
-        return cls(deserialize(config.pop("generator")), deserialize(config.pop("discriminator")), **config)
-
-    def get_compile_config(self):
-        """Return the optimizers and settings of ``compile``, for ``.keras`` files."""
-        serialize = keras.saving.serialize_keras_object
-        optimizers = (self.generator_optimizer, self.discriminator_optimizer)
-        settings = {name: serialize(value) for name, value in self.settings.items()}
-        return {"optimizers": [serialize(optimizer) for optimizer in optimizers], **settings}
-
-    def compile_from_config(self, config):
-        """Compile from what `get_compile_config` returned."""
-        deserialize = keras.saving.deserialize_keras_object
-        optimizers = [deserialize(entry) for entry in config["optimizers"]]
-        self.compile(
-            *optimizers, **{name: deserialize(value) for name, value in config.items() if name != "optimizers"}
-        )
+        return self._paint(self.ema_generator if average else self.generator, count, seed)
 
 
 def train_scanned(models, draw, steps, points=1, watch=None):
@@ -704,8 +787,8 @@ def _train_stretches(model, stretch, length, points, watch):
     log = []
     for point in range(points):
         # Read anew each time: Keras's predict, which `watch` may call, gives the arrays it was handed away.
-        state, logs = stretch(_Values.of(model).state(), keys[point])
-        _Values(model, state).assign()
+        state, logs = stretch(Values.of(model).state(), keys[point])
+        Values(model, state).assign()
         log.append({name: float(value) for name, value in logs.items()})
         if not all(map(np.isfinite, log[-1].values())):
             raise RuntimeError(
@@ -778,7 +861,7 @@ class SampleFilm(keras.callbacks.Callback):
             self.frames[self.step] = self.model.sample(**self.arguments)
 
 
-class _Values:
+class Values:
     """The arrays of a training step, looked up by the variable they stand for."""
 
     def __init__(self, model, state):
@@ -821,7 +904,7 @@ class _Values:
 
     def put_noise(self, network, arrays):
         """Advance only the dropout noise of a frozen network; its weights and BatchNorm statistics stay."""
-        states = {id(variable) for variable in _noise_states(network)}
+        states = {id(variable) for variable in noise_states(network)}
         for variable, array in zip(network.non_trainable_variables, arrays, strict=True):
             if id(variable) in states:
                 self[variable] = array
@@ -857,25 +940,25 @@ class _Values:
         return drawn
 
 
-def _noise_states(network):
+def noise_states(network):
     """Return the states of the seed generators of a layer: its variables that are neither weights nor metrics."""
     known = {id(variable) for variable in (*network.weights, *getattr(network, "metrics_variables", ()))}
     return [variable for variable in network.non_trainable_variables if id(variable) not in known]
 
 
-def _check_pair(generator, discriminator):
-    """Raise a ValueError unless the two networks fit together."""
-    if generator.output_shape[1:] != discriminator.input_shape[1:]:
+def check_pair(name, maker, discriminator):
+    """Raise a ValueError unless the discriminator judges what the maker, a network called `name`, makes."""
+    if maker.output_shape[1:] != discriminator.input_shape[1:]:
         raise ValueError(
             f"discriminator: its input shape is {discriminator.input_shape[1:]}, "
-            f"but the generator makes {generator.output_shape[1:]}; expected the same."
+            f"but the {name} makes {maker.output_shape[1:]}; expected the same."
         )
     if discriminator.output_shape[1:] != (1,):
         raise ValueError(f"discriminator: got output shape {discriminator.output_shape}, expected (None, 1).")
     if _output_range(discriminator) != (None, None):
         raise ValueError("discriminator: its last layer has an activation, expected logits (no sigmoid).")
-    if {id(v) for v in generator.variables} & {id(v) for v in discriminator.variables}:
-        raise ValueError("discriminator: got variables of the generator, expected two separate networks.")
+    if {id(v) for v in maker.variables} & {id(v) for v in discriminator.variables}:
+        raise ValueError(f"discriminator: got variables of the {name}, expected two separate networks.")
 
 
 def _output_range(network):

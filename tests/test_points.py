@@ -73,9 +73,9 @@ def test_a_scanned_step_is_a_training_step():
     scanned, by_hand = build(), build()
     (log,) = gans.train_scanned([scanned], draw, 1)
     key = jax.random.split(jax.random.key(0), (1, 1))[0, 0]
-    values = gans._Values.of(by_hand)
+    values = gans.Values.of(by_hand)
     logs, state = jax.jit(by_hand.train_step)(values.state(), draw(key))
-    gans._Values(by_hand, state).assign()
+    gans.Values(by_hand, state).assign()
     assert np.isclose(log["d_loss"][0], logs["d_loss"], rtol=1e-6)
     for a, b in zip(weights_of(scanned), weights_of(by_hand), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
@@ -92,7 +92,7 @@ def test_watch_sees_the_weights_of_its_step():
 
 def test_the_weight_of_a_penalty_follows_its_schedule():
     gan = build()
-    values = gans._Values.of(gan)
+    values = gans.Values.of(gan)
     for step in (0, 20, 40):
         values[gan.discriminator_optimizer.iterations] = step
         assert np.isclose(gan._gamma(values, "r1"), 0.1 * 0.5 ** (step / 20))
