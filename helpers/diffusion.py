@@ -1,0 +1,452 @@
+"""Denoising diffusion: a denoiser for every strength of noise, and the walk from noise to data that it guides."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+from keras import ops
+
+from helpers.datasets import check_integer
+from helpers.layers import StandardNormal
+from helpers.points import FourierFeatures
+
+# --- Noise -----------------------------------------------------------------------------------------------------------
+
+
+class Schedule(NamedTuple):
+    """What a noisy sample holds at a time from 0 (data) to 1 (noise): signal_rate · data + noise_rate · noise.
+
+    The rates are the cosine and the sine of one angle, so their squares add up to 1: data of mean square 1 keep it.
+
+    Parameters
+    ----------
+    power : float, default=1.0
+        The angle grows like time to this power. 1 is the cosine schedule; 2 spends more of the time on little noise,
+        which data with fine detail need.
+    least_signal : float, default=0.01
+        Signal rate at time 1. At 0 the noise alone would not determine the data that a network's output stands for.
+
+    References
+    ----------
+    Nichol and Dhariwal (2021), "Improved Denoising Diffusion Probabilistic Models", for the cosine.
+    """
+
+    power: float = 1.0
+    least_signal: float = 0.01
+
+    def rates(self, times):
+        """Return the signal rates and the noise rates at times in [0, 1], in the shape of `times`."""
+        angles = np.arccos(self.least_signal) * ops.power(times, self.power)
+        return ops.cos(angles), ops.sin(angles)
+
+
+# What a network may be trained to say about a noisy sample. Each says the same: the noisy sample and one of the three
+# determine the other two. What differs is where the network's errors hurt.
+KINDS = ("image", "noise", "velocity")
+
+
+def target(kind, images, noise, signal_rate, noise_rate):
+    """Return what the network should say.
+
+    Parameters
+    ----------
+    kind : {"image", "noise", "velocity"}
+        The clean data, the noise in the sample, or signal_rate · noise − noise_rate · data, the derivative of the
+        noisy sample by the angle.
+    images, noise : array of shape (n, d)
+        Clean data, and standard normal noise.
+    signal_rate, noise_rate : array that broadcasts to (n, d)
+        As in `Schedule`.
+
+    Returns
+    -------
+    array of shape (n, d)
+
+    References
+    ----------
+    Salimans and Ho (2022), "Progressive Distillation for Fast Sampling of Diffusion Models", for the velocity.
+    """
+    _check_kind("kind", kind)
+    return {"image": images, "noise": noise, "velocity": signal_rate * noise - noise_rate * images}[kind]
+
+
+def clean_image(kind, output, noisy, signal_rate, noise_rate):
+    """Return the clean data (n, d) that a network's output (n, d) of this kind stands for."""
+    if kind == "image":
+        return output
+    if kind == "noise":
+        return (noisy - noise_rate * output) / signal_rate
+    return signal_rate * noisy - noise_rate * output
+
+
+def loss_weight(prediction, weighting, signal_rate, noise_rate):
+    """Return the factor that turns the squared error of one kind of output into that of another.
+
+    An error of size 1 in an output moves the clean data by 1 (image), noise/signal (noise) or noise (velocity).
+
+    Parameters
+    ----------
+    prediction, weighting : {"image", "noise", "velocity"}
+        What the network says, and in which of the three its squared error is counted.
+    signal_rate, noise_rate : array
+        As in `Schedule`.
+
+    Returns
+    -------
+    array of the rates' shape
+        At most 400, the weight of a clean image's error in the velocity at a noise rate of 0.05: with hardly any
+        noise the factor has no bound, and a few samples of a batch would outweigh all others.
+    """
+    moves = {"image": ops.ones_like(noise_rate), "noise": noise_rate / signal_rate, "velocity": noise_rate}
+    if prediction == weighting:
+        return moves["image"]
+    return ops.minimum((moves[prediction] / moves[weighting]) ** 2, 400.0)
+
+
+def exact_denoiser(mixture, schedule):
+    """Return the best denoiser of a known mixture: the mean of all data that could lie behind a noisy sample.
+
+    Parameters
+    ----------
+    mixture : helpers.datasets.Mixture
+        Equally likely normal modes; with a spread of 0, points.
+    schedule : Schedule
+        The noise.
+
+    Returns
+    -------
+    callable
+        ``denoise(noisy, times)`` → E[data | noisy] (n, d), for noisy samples (n, d) at times (n,).
+    """
+    centers, variance = jnp.asarray(mixture.centers, "float32"), float(mixture.std) ** 2
+
+    def denoise(noisy, times):
+        """Weigh the modes by their probability given the sample, and average their own posterior means."""
+        signal, noise = (rate[:, None] for rate in schedule.rates(times))  # (n, 1)
+        total = signal**2 * variance + noise**2
+        gaps = noisy[:, None] - signal[..., None] * centers  # (n, modes, d)
+        shares = jax.nn.softmax(-jnp.sum(gaps**2, axis=-1) / (2 * total), axis=1)  # (n, modes)
+        return shares @ centers + signal * variance / total * jnp.einsum("nk,nkd->nd", shares, gaps)
+
+    return denoise
+
+
+# --- The walk from noise to data -------------------------------------------------------------------------------------
+
+
+def step(noisy, clean, rates, next_rates, scatter=0.0, fresh=0.0):
+    """Move noisy samples to the next, smaller noise.
+
+    The clean data and the noise that the samples seem to be made of are mixed again at the next rates. With a scatter
+    of 1 a part of that noise is replaced by fresh noise.
+
+    Parameters
+    ----------
+    noisy : array of shape (n, d)
+        The samples.
+    clean : array of shape (n, d)
+        What the denoiser takes for the data in them.
+    rates, next_rates : tuple of scalar arrays
+        Signal and noise rate now and next; the noise rate now is positive.
+    scatter : float, default=0.0
+        0: nothing is drawn, the walk is a function of its start (DDIM). 1: the fresh noise of DDPM.
+    fresh : array of shape (n, d), optional
+        Standard normal noise; not used with a scatter of 0.
+
+    Returns
+    -------
+    array of shape (n, d)
+
+    References
+    ----------
+    Song, Meng and Ermon (2021), "Denoising Diffusion Implicit Models", equations 12 and 16.
+    """
+    (signal, noise), (next_signal, next_noise) = rates, next_rates
+    seeming_noise = (noisy - signal * clean) / noise
+    # 1 − (signal / next_signal)² of the paper, as a difference that rounding does not spoil where both are near 1
+    drawn = scatter * next_noise / noise * jnp.sqrt(noise**2 - next_noise**2) / next_signal
+    kept = jnp.sqrt(jnp.maximum(next_noise**2 - drawn**2, 0.0))
+    return next_signal * clean + kept * seeming_noise + drawn * fresh
+
+
+def walk(denoise, noise, schedule, steps, key, scatter=0.0):
+    """Walk from noise to data in steps of equal time.
+
+    Parameters
+    ----------
+    denoise : callable
+        ``denoise(noisy, times)`` → clean data (n, d), for noisy samples (n, d) at times (n,), of JAX operations only.
+    noise : array of shape (n, d)
+        Standard normal: where the walk starts.
+    schedule : Schedule
+        The noise.
+    steps : int
+        How many; the denoiser is called once a step.
+    key : jax random key
+        Source of the fresh noise.
+    scatter : float, default=0.0
+        As in `step`.
+
+    Returns
+    -------
+    array of shape (n, d)
+        With one step, what the denoiser makes of noise alone.
+    """
+    times = jnp.linspace(1.0, 0.0, check_integer("steps", steps, low=1) + 1)
+
+    def move(noisy, now):
+        """Make one step."""
+        time, next_time, key = now
+        clean = denoise(noisy, jnp.full(len(noisy), time))
+        fresh = jax.random.normal(key, noisy.shape) if scatter else 0.0
+        return step(noisy, clean, schedule.rates(time), schedule.rates(next_time), scatter, fresh), None
+
+    return jax.lax.scan(move, noise, (times[:-1], times[1:], jax.random.split(key, steps)))[0]
+
+
+# --- The network -----------------------------------------------------------------------------------------------------
+
+CLOCK = (0.5, 1, 2, 4, 8)  # half-turns over the whole time
+CLOCK_WIDTH = 32
+
+
+def denoising_network(dimension, width=128, blocks=3, frequencies=()):
+    """Return a network of residual blocks that is told the time, and so the strength of the noise.
+
+    Every block adds a correction to what came in: layer normalisation, a scale and a shift that depend on the time,
+    dense, SiLU, dense. The output starts at 0.
+
+    Parameters
+    ----------
+    dimension : int
+        Numbers in a sample.
+    width : int, default=128
+        Units of every layer.
+    blocks : int, default=3
+        How many.
+    frequencies : sequence of float
+        Of the `FourierFeatures` of the sample, for data with fine detail; none by default.
+
+    Returns
+    -------
+    keras.Model
+        [noisy samples (n, dimension), times (n,)] → (n, dimension).
+
+    References
+    ----------
+    Peebles and Xie (2023), "Scalable Diffusion Models with Transformers", for the scale and shift.
+    """
+    layers, width = keras.layers, check_integer("width", width, low=1)
+    noisy = keras.Input((check_integer("dimension", dimension, low=1),), name="noisy")
+    times = keras.Input((), name="times")
+    clock = FourierFeatures(CLOCK)(layers.Reshape((1,))(times))
+    clock = layers.Dense(CLOCK_WIDTH, activation="silu")(clock)
+    x = layers.Dense(width)(FourierFeatures(frequencies)(noisy) if frequencies else noisy)
+    for _ in range(check_integer("blocks", blocks, low=1)):
+        h = layers.LayerNormalization(center=False, scale=False)(x)
+        scale, shift = layers.Dense(width)(clock), layers.Dense(width)(clock)
+        h = layers.Add()([h, layers.Multiply()([h, scale]), shift])
+        x = layers.Add()([x, layers.Dense(width)(layers.Dense(width, activation="silu")(h))])
+    outputs = layers.Dense(dimension, kernel_initializer="zeros")(layers.LayerNormalization()(x))
+    return keras.Model([noisy, times], outputs, name="denoiser")
+
+
+# --- The model -------------------------------------------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("helpers")
+class Diffusion(keras.Model):
+    """A denoising autoencoder for all strengths of noise, trained by ``fit``, from which new data can be drawn.
+
+    Parameters
+    ----------
+    network : keras.Model
+        [noisy samples (n, d), times (n,)] → (n, d); no layer in it keeps statistics, as batch normalisation does.
+    prediction : {"image", "noise", "velocity"}, default="velocity"
+        What the network's output stands for; see `target`.
+    weighting : {"image", "noise", "velocity"}, optional
+        In which of the three the squared error is counted; by default in what the network says.
+    schedule : Schedule, default=Schedule()
+        The noise.
+    bounds : tuple of float, optional
+        Smallest and largest number in the data: while it draws, the model clips what it takes for clean.
+    ema : float, default=0.999
+        Share of the old average of the weights kept at each step, in [0, 1).
+    seed : int, default=0
+        Seed of the noise in training.
+
+    Attributes
+    ----------
+    average : keras.Model
+        Exponential moving average of the network, which starts as its copy; all that is drawn comes from it.
+
+    Examples
+    --------
+    >>> model = Diffusion(denoising_network(2))
+    >>> model.compile(keras.optimizers.Adam(1e-3))
+    >>> model.fit(points, batch_size=256, epochs=10)  # of mean square about 1
+    >>> new = model.sample(1000, seed=1)
+
+    References
+    ----------
+    Ho, Jain and Abbeel (2020), "Denoising Diffusion Probabilistic Models".
+    """
+
+    def __init__(
+        self,
+        network,
+        prediction="velocity",
+        weighting=None,
+        schedule=Schedule(),  # noqa: B008  immutable
+        bounds=None,
+        ema=0.999,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.dimension = _check_network(network)
+        self.prediction = _check_kind("prediction", prediction)
+        self.weighting = _check_kind("weighting", prediction if weighting is None else weighting)
+        self.schedule, self.bounds = Schedule(*schedule), _check_bounds(bounds)
+        if not 0 <= ema < 1:
+            raise ValueError(f"ema: got {ema!r}, expected a number >= 0 and < 1.")
+        self.ema, self.seed = ema, check_integer("seed", seed, low=0)
+        self.network, self.average = network, keras.models.clone_model(network)
+        self.average.trainable = False
+        self.average.set_weights(network.get_weights())
+        self.noise = StandardNormal(self.seed)
+        self._jitted_draw = jax.jit(self._draw, static_argnames=("count", "steps", "scatter"))
+        self.built = True
+
+    # -- training --
+
+    def compile(self, optimizer, **kwargs):
+        """Choose the optimizer; its variables are made at once, so that the model can be saved before it is trained."""
+        super().compile(optimizer=optimizer, **kwargs)
+        self.optimizer.build(self.trainable_variables)
+
+    def call(self, images, training=False):
+        """Return a dictionary: ``times`` (n,), the ``noise`` (n, d) drawn, and the network's ``output`` (n, d)."""
+        noise, times = self.noise(images)[0], self._draw_times(ops.shape(images)[0])
+        signal_rate, noise_rate = self._columns(times)
+        output = self.network([signal_rate * images + noise_rate * noise, times], training=training)
+        return {"times": times, "noise": noise, "output": output}
+
+    def _draw_times(self, count):
+        """Return times (count,), each uniform on [0, 1], one in each of `count` equal parts: fewer draws by chance."""
+        start = keras.random.uniform((), seed=self.noise.generator)
+        return (start + ops.arange(count, dtype="float32") / count) % 1.0
+
+    def _columns(self, times):
+        """Return the rates at times (n,) as two columns (n, 1)."""
+        return (ops.expand_dims(rate, -1) for rate in self.schedule.rates(times))
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the mean squared error of what the network says about the noisy samples; the data are x itself."""
+        rates = tuple(self._columns(y_pred["times"]))
+        errors = ops.square(y_pred["output"] - target(self.prediction, x, y_pred["noise"], *rates))
+        return ops.mean(loss_weight(self.prediction, self.weighting, *rates) * errors)
+
+    def train_step(self, state, data):
+        """Run Keras's own step, then move the average; a pure function of the state, so that Keras can compile it."""
+        logs, (weights, others, *rest) = super().train_step(state, data)
+        values = {id(variable): value for variable, value in zip(self.trainable_variables, weights, strict=True)}
+        pairs = zip(self.average.weights, self.network.weights, strict=True)
+        latest = {id(average): values[id(variable)] for average, variable in pairs}
+        others = [
+            self.ema * value + (1 - self.ema) * latest[id(variable)] if id(variable) in latest else value
+            for variable, value in zip(self.non_trainable_variables, others, strict=True)
+        ]
+        return logs, (weights, others, *rest)
+
+    # -- drawing --
+
+    def denoise(self, noisy, times):
+        """Return the clean data (n, d) that the averaged network sees behind noisy samples (n, d) at times (n,)."""
+        return self._clean([variable.value for variable in self.average.weights], noisy, times)
+
+    def _clean(self, weights, noisy, times):
+        """Do the same with the weights given, as a pure function."""
+        output, _ = self.average.stateless_call([], weights, [noisy, times])
+        clean = clean_image(self.prediction, output, noisy, *self._columns(times))
+        return clean if self.bounds is None else jnp.clip(clean, *self.bounds)
+
+    def sample(self, count, seed, steps=50, scatter=0.0):
+        """Return new data, drawn 1,000 at a time.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        seed : int
+            Seed of the noise that the walks start from, and of the fresh noise.
+        steps : int, default=50
+            Steps of each walk.
+        scatter : float, default=0.0
+            From 0 (DDIM: every walk is a function of its start) to 1 (DDPM: fresh noise in every step).
+
+        Returns
+        -------
+        ndarray of shape (count, d)
+        """
+        count, steps = check_integer("count", count, low=1), check_integer("steps", steps, low=1)
+        if not 0 <= scatter <= 1:
+            raise ValueError(f"scatter: got {scatter!r}, expected a number from 0 to 1.")
+        weights = [variable.value for variable in self.average.weights]
+        sizes = [min(1000, count - start) for start in range(0, count, 1000)]
+        keys = jax.random.split(jax.random.key(check_integer("seed", seed, low=0)), len(sizes))
+        options = dict(steps=steps, scatter=float(scatter))
+        draws = [self._jitted_draw(weights, key, count=n, **options) for n, key in zip(sizes, keys, strict=True)]
+        return np.concatenate(draws)
+
+    def _draw(self, weights, key, count, steps, scatter):
+        """Return `count` new samples as a pure function of the weights and the key."""
+        start, rest = jax.random.split(key)
+        noise = jax.random.normal(start, (count, self.dimension))
+        return walk(lambda *noisy: self._clean(weights, *noisy), noise, self.schedule, steps, rest, scatter)
+
+    # -- .keras files --
+
+    def get_config(self):
+        """Return the network and the settings."""
+        names = ("prediction", "weighting", "schedule", "bounds", "ema", "seed")
+        network = keras.saving.serialize_keras_object(self.network)
+        return {**super().get_config(), "network": network, **{name: getattr(self, name) for name in names}}
+
+    @classmethod
+    def from_config(cls, config):
+        """Build the model from what `get_config` returned."""
+        return cls(keras.saving.deserialize_keras_object(config.pop("network")), **config)
+
+    def compile_from_config(self, config):
+        """Compile from what Keras noted of ``compile``."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+
+def _check_kind(name, kind):
+    """Return a kind of output, or raise a ValueError that names the argument."""
+    if kind not in KINDS:
+        raise ValueError(f"{name}: got {kind!r}, expected one of {', '.join(KINDS)}.")
+    return kind
+
+
+def _check_bounds(bounds):
+    """Return the bounds as a pair of floats or None, or raise a ValueError."""
+    if bounds is None:
+        return None
+    low, high = map(float, bounds)
+    if not low < high:
+        raise ValueError(f"bounds: got {low:g} and {high:g}, expected the smaller number first.")
+    return low, high
+
+
+def _check_network(network):
+    """Return the numbers in a sample, or raise a ValueError when the network does not fit."""
+    inputs, output = network.input_shape, network.output_shape
+    if not isinstance(inputs, list) or inputs != [output, (None,)] or len(output) != 2:
+        raise ValueError(f"network: maps {inputs} to {output}, expected [(None, d), (None,)] to (None, d).")
+    if network.non_trainable_variables:
+        raise ValueError("network: got layers that keep statistics or noise, expected none, such as dense ones.")
+    return output[-1]
