@@ -90,7 +90,8 @@ def normalise(notebook):
     states = widgets.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
     for number, name in enumerate(states, start=1):
         text = text.replace(name, f"{number:032x}")
-    return text + "\n"
+    # Written once more, because the keys, which the ids are, stand in alphabetical order.
+    return nbformat.writes(nbformat.reads(text, as_version=4)) + "\n"
 
 
 def _clean(node):

@@ -1,5 +1,7 @@
-"""Sphinx extension of the book: claims.json and the status page from committed notebooks, and a page at the root."""
+"""Sphinx extension of the book: claims.json and the status page from committed notebooks, a page at the root, and words
+in the place of interactive figures where no script runs."""
 
+import html
 import json
 import re
 from collections import Counter
@@ -26,6 +28,7 @@ FRONT_DOOR = """<!DOCTYPE html>
   <body><a href="{first}.html">{title}</a></body>
 </html>
 """
+WIDGET_VIEW = re.compile(r'<script type="application/vnd.jupyter.widget-view\+json">(.*)</script>')
 CLAIM_COLUMNS = ["claim", "value", "bound", "holds", "source"]
 RUN_COLUMNS = ["notebook", "seconds", "memory", "device", "versions", "date"]
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -199,9 +202,22 @@ class StatusDirective(SphinxDirective):
         return nodes.paragraph("", "", *self.parse_inline(text)[0])
 
 
+def add_noscript(app, doctree):
+    """Put the text alternative of each interactive figure where it stands, for browsers that run no script."""
+    for node in list(doctree.findall(nodes.raw)):
+        found = WIDGET_VIEW.fullmatch(node.astext())
+        if found:
+            files = app.env.nb_metadata[app.env.docname]["js_files"]
+            states = json.loads(files["ipywidgets_state"][1]["body"])["state"]
+            state = states[json.loads(found[1])["model_id"]]["state"]
+            words = html.escape(f"{state['title']}. {state['alt']} It needs JavaScript.")
+            node.parent.insert(node.parent.index(node), nodes.raw("", f"<noscript>{words}</noscript>", format="html"))
+
+
 def setup(app):
     """Register with Sphinx; the event comes at every build, also one that finds no page changed."""
     app.add_directive("claims", StatusDirective)
+    app.connect("doctree-read", add_noscript)
     app.connect("html-collect-pages", write_front_door)
     app.connect("html-collect-pages", write_claims)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,46 @@
+"""Interactive figures that compute in the browser, live in JupyterLab and Colab, and on the pages without a kernel.
+
+A figure is an anywidget: Python hands over a title, a text alternative and the numbers it needs, JavaScript does the
+rest. The page holds the figure's state, its script included, and `book/assets/anywidget-static.js` runs it there. So a
+figure never asks Python for anything after its start.
+
+How to make one
+---------------
+Write two files, NAME.py and NAME.js. In NAME.py:
+
+>>> class NameOfFigure(Figure):
+...     '''One sentence.'''
+...
+...     uses = ("nn.js",)  # only if it computes with a network
+...     title = Unicode("Its name for those who do not see it").tag(sync=True)
+...     alt = Unicode("What it shows and lets one do, in two sentences.").tag(sync=True)
+
+Further traits tagged ``sync=True`` arrive in JavaScript as ``model.get("trait")``: numbers, strings, lists, dicts, and
+``Bytes`` as a DataView. The weights of a trained network: ``layers, weights = networks.pack(network, "int8")``, with a
+trait ``layers = List`` and a trait ``weights = Bytes``; in NAME.js ``unpack(layers, weights).forward(x, n)``.
+
+In NAME.js, which is joined behind shared.js and what `uses` names (so no imports, all their names are there):
+
+    function render({ model, el }) {
+      const figure = new Figure(el, model);
+      const picture = figure.canvas({ label: "…", ratio: 0.6, draw(context, width, height, colours) { … } });
+      figure.slider({ label: "…", min: 0, max: 1, step: 0.01, value: 0.5, change(value) { …; update(); } });
+      function update() { figure.redraw(); figure.say("Numbers and words that say what the picture shows."); }
+      update();
+      return () => figure.close();
+    }
+    export default { render };
+
+Rules, which tests/test_widgets.py and tests/browser/test_widgets.py hold for every file NAME.js here:
+
+- each control is one of `Figure`'s, so that it has a label, works by keyboard and by touch, and is large enough for a
+  finger; what a pointer does on a canvas (`figure.drag`) can be done with a control, or with keys (`figure.keys`), too;
+- colours come from ``colours``, the variables of shared.css, which follow light and dark; nothing moves by itself, and
+  what moves (`Loop`) has a button that stops it;
+- the words of ``figure.say`` hold what the picture shows; while a loop runs they are not read out;
+- whatever computes is an ``export``ed function or class of its own, so that a test can hold it to Python's numbers;
+- it fits into 300 px, and makes no request.
+
+In the chapter the cell is ``NameOfFigure()`` alone, tagged ``hide-input``, with a caption in its metadata
+(``mystnb: {figure: {caption: ...}}``) that says what to try. `make execute` keeps its state in the .ipynb.
+"""

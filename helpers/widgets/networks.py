@@ -1,0 +1,64 @@
+"""The weights of a trained network in the form that nn.js reads."""
+
+import keras
+import numpy as np
+
+from helpers.storage import _column_scale
+
+ACTIVATIONS = ("linear", "relu", "leaky_relu", "sigmoid", "tanh", "silu")
+SHAPES_ONLY = (keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Reshape, keras.layers.Dropout)
+FORMATS = ("int8", "float32")
+
+
+def pack(network, stored_as="int8"):
+    """Turn a chain of dense layers into a list and bytes, of which ``unpack`` in nn.js builds it again.
+
+    Parameters
+    ----------
+    network : keras.Model
+        A chain of Dense, LayerNormalization over the last axis and Activation. Layers that only change shapes are left
+        out: in JavaScript an image is a row of numbers.
+    stored_as : {"int8", "float32"}, default="int8"
+        One byte for a number of a Dense kernel, with a scale for each of its columns as in `helpers.storage`, or four.
+
+    Returns
+    -------
+    layers : list of dict
+        What each layer is: its kind, its sizes and its activation.
+    weights : bytes
+        Their numbers, one layer after the other.
+
+    Raises
+    ------
+    ValueError
+        If nn.js lacks a layer or an activation of the network.
+    """
+    if stored_as not in FORMATS:
+        raise ValueError(f"stored_as: got {stored_as!r}, expected one of {', '.join(FORMATS)}.")
+    packed = [_pack_layer(layer, stored_as) for layer in network.layers if not isinstance(layer, SHAPES_ONLY)]
+    return [layer for layer, _ in packed], b"".join(numbers for _, numbers in packed)
+
+
+def _pack_layer(layer, stored_as):
+    """Return one layer's description and its numbers."""
+    arrays = [np.float32(variable) for variable in layer.get_weights()]
+    activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"network: got the activation {activation!r}, expected one of {', '.join(ACTIVATIONS)}.")
+    if isinstance(layer, keras.layers.Dense):
+        return _pack_dense(*arrays, activation, stored_as)
+    if isinstance(layer, keras.layers.LayerNormalization):
+        description = dict(kind="layer_norm", size=len(arrays[0]), epsilon=layer.epsilon)
+        return description, b"".join(array.tobytes() for array in arrays)
+    if isinstance(layer, keras.layers.Activation):
+        return dict(kind="activation", activation=activation), b""
+    raise ValueError(f"network: got a layer {type(layer).__name__}, expected Dense, LayerNormalization or Activation.")
+
+
+def _pack_dense(kernel, bias, activation, stored_as):
+    """Return a Dense layer's description and its numbers: bias, scales if it has any, kernel."""
+    description = dict(kind="dense", inputs=len(kernel), outputs=len(bias), activation=activation, stored_as=stored_as)
+    if stored_as == "float32":
+        return description, bias.tobytes() + kernel.tobytes()
+    scale = _column_scale(kernel)
+    return description, bias.tobytes() + scale.tobytes() + np.round(kernel / scale).astype("int8").tobytes()

@@ -1,0 +1,170 @@
+"""The interactive figures in Python: their files, what a notebook keeps of them, and the packed weights."""
+
+import importlib
+import re
+import subprocess
+import sys
+
+import jupytext
+import keras
+import nbformat
+import numpy as np
+import pytest
+from nbformat import v4
+from sphinx.application import Sphinx
+
+from helpers.widgets import base, networks
+from tools.execute import refresh
+from tools.pages import ROOT
+
+NAMES = sorted(path.stem for path in base.FOLDER.glob("*.js") if path.stem not in ("shared", "nn"))
+STATE = "application/vnd.jupyter.widget-state+json"
+
+
+def figure_class(name):
+    """Return the one figure that NAME.py defines."""
+    module = importlib.import_module(f"helpers.widgets.{name}")
+    (found,) = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, base.Figure) and value.__module__ == module.__name__
+    ]
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figure_has_a_name_words_and_its_script(name):
+    figure = figure_class(name)()
+    assert len(figure.title.split()) >= 3
+    assert len(figure.alt.split()) >= 15
+    assert figure._esm.endswith((base.FOLDER / f"{name}.js").read_text(encoding="utf-8"))
+    data, _ = figure._repr_mimebundle_()
+    assert figure.alt in data["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
+@pytest.mark.parametrize("path", sorted(base.FOLDER.glob("*.js")), ids=lambda path: path.name)
+def test_scripts_import_nothing_and_ask_nobody(path):
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r"\bimport\b|\bfetch\b|https?:|XMLHttpRequest", re.sub("//.*", "", text)) == []
+
+
+def test_every_figure_fits_on_a_page():
+    sizes = {name: len(str(figure_class(name)().get_state())) for name in NAMES}
+    assert {name: size for name, size in sizes.items() if size > 500_000} == {}
+
+
+# --- Packed weights ---
+
+
+def network(*layers):
+    """Return a chain with random weights, on 6 inputs."""
+    chain = keras.Sequential([keras.Input((6,)), *layers])
+    rng = np.random.default_rng(0)
+    chain.set_weights([rng.normal(size=weight.shape).astype("float32") for weight in chain.get_weights()])
+    return chain
+
+
+def test_packed_floats_are_the_weights():
+    chain = network(keras.layers.Dense(4, activation="relu"), keras.layers.Reshape((2, 2)))
+    layers, numbers = networks.pack(chain, "float32")
+    assert layers == [dict(kind="dense", inputs=6, outputs=4, activation="relu", stored_as="float32")]
+    kernel, bias = chain.get_weights()
+    np.testing.assert_array_equal(np.frombuffer(numbers, "float32"), [*bias, *kernel.ravel()])
+
+
+def test_packed_bytes_are_near_the_weights():
+    chain = network(keras.layers.Dense(50))
+    _, numbers = networks.pack(chain)
+    kernel, bias = chain.get_weights()
+    scale = np.frombuffer(numbers, "float32", count=50, offset=200)
+    integers = np.frombuffer(numbers, "int8", offset=400).reshape(6, 50)
+    np.testing.assert_array_equal(np.frombuffer(numbers, "float32", count=50), bias)
+    assert np.abs(integers * scale - kernel).max() <= np.abs(kernel).max() / 254 * 1.001
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (keras.layers.Dense(3, activation="gelu"), "got the activation 'gelu'"),
+        (keras.layers.BatchNormalization(), "got a layer BatchNormalization"),
+    ],
+)
+def test_what_the_browser_lacks_is_an_error(layer, message):
+    with pytest.raises(ValueError, match=message):
+        networks.pack(network(layer))
+
+
+def test_unknown_format_is_an_error():
+    with pytest.raises(ValueError, match="stored_as: got 'int4'"):
+        networks.pack(network(), "int4")
+
+
+# --- In a notebook and on a page ---
+
+CELLS = """import anywidget, traitlets
+class Two(anywidget.AnyWidget):
+    _esm = "export default { render() {} }"
+    title = traitlets.Unicode("A title").tag(sync=True)
+    alt = traitlets.Unicode("Words & signs.").tag(sync=True)
+    weights = traitlets.Bytes(bytes(range(9))).tag(sync=True)
+Two()
+Two()"""
+
+
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory):
+    """An executed notebook with two figures."""
+    path = tmp_path_factory.mktemp("book") / "figures.ipynb"
+    start, *calls = CELLS.rsplit("\n", 2)
+    cells = [v4.new_code_cell(source) for source in (start, *calls)]
+    source = v4.new_notebook(cells=[v4.new_markdown_cell("# Figures"), *cells])
+    source.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    jupytext.write(source, path.with_suffix(".md"), fmt="md:myst")
+    assert refresh(path) is None
+    return path
+
+
+@pytest.mark.filterwarnings("default")  # jupyter_client's own
+def test_executing_twice_gives_the_same_state(notebook):
+    first = notebook.read_bytes(), notebook.with_suffix(".md").read_bytes()
+    assert refresh(notebook) is None
+    assert (notebook.read_bytes(), notebook.with_suffix(".md").read_bytes()) == first
+
+
+@pytest.mark.filterwarnings("default")
+def test_notebook_keeps_state_and_weights_and_the_md_does_not(notebook):
+    states = nbformat.read(notebook, as_version=4).metadata.widgets[STATE]["state"].values()
+    ours = [state for state in states if state["model_module"] == "anywidget"]
+    assert [state["buffers"][0]["path"] for state in ours] == [["weights"], ["weights"]]
+    assert "widgets" not in notebook.with_suffix(".md").read_text(encoding="utf-8")
+
+
+def test_nbval_passes_on_figures(notebook):
+    command = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "--nbval-lax", "--nbval-current-env", notebook]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=notebook.parent, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.filterwarnings("default")
+def test_page_holds_state_loader_and_words(notebook):
+    folder = notebook.parent
+    (folder / "plain.md").write_text("# Without\n\n```{toctree}\nfigures\n```\n", encoding="utf-8")
+    config = {
+        "extensions": ["myst_nb", "tools.sphinx_book"],
+        "root_doc": "plain",
+        "source_suffix": {".md": "myst-nb", ".ipynb": "myst-nb"},  # Sphinx would put them into a default it shares
+        "nb_execution_mode": "off",
+        "nb_ipywidgets_js": {"anywidget-static.js": {"defer": "defer"}},
+        "html_static_path": [str(ROOT / "book/assets")],
+        "exclude_patterns": ["figures.md", "_build"],
+    }
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: plain\n", encoding="utf-8")
+    app = Sphinx(folder, None, folder / "_build", folder / "_build/doctrees", "html", config, status=None, warning=None)
+    app.build()
+    page, without = ((folder / "_build" / f"{name}.html").read_text("utf-8") for name in ("figures", "plain"))
+    assert page.count("<noscript>A title. Words &amp; signs. It needs JavaScript.</noscript>") == 2
+    assert page.count(STATE) == 1
+    assert page.count("anywidget-static.js") == 1
+    assert STATE not in without
+    assert "anywidget-static.js" not in without
