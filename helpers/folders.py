@@ -221,7 +221,8 @@ def _levels(image, background):
 
 def _channels(pixels, wish):
     """Return the channels wished for: (h, w, 3) -> (h, w, 1 or 3)."""
-    coloured = bool(np.ptp(pixels, axis=-1).any())  # a grey picture may be stored with three equal channels
+    # A grey picture may be stored with three equal channels.
+    coloured = bool((pixels[..., 1:] != pixels[..., :1]).any())
     if coloured == wish.grey and not wish.convert:
         came, expected = ("coloured", "grey") if coloured else ("grey", "coloured")
         raise _Unusable(f"is {came}, expected {expected}: convert=True would turn it {expected}")
