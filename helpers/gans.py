@@ -339,24 +339,61 @@ def dense_networks(
     generator, discriminator : keras.Sequential
         Latents (n, latent_dim) → images (n, *image_shape) in (0, 1); images → logits (n, 1).
     """
-    layers = keras.layers
     latent_dim = check_integer("latent_dim", latent_dim, low=1)
-
-    def hidden(size, normalise=False):
-        """Return the layers of one hidden layer, the activation included."""
-        norm = [layers.LayerNormalization()] if normalise else []
-        return [layers.Dense(size), *norm, layers.Activation(activation)]
-
-    generator = [layer for size in generator_units for layer in hidden(size, normalise)]
+    generator = _hidden_layers(generator_units, activation, normalise)
     # (n, height·width·channels) -> (n, height, width, channels)
-    pixels = [layers.Dense(int(np.prod(image_shape)), activation="sigmoid"), layers.Reshape(image_shape)]
-    discriminator = [layer for size in discriminator_units for layer in hidden(size)]
+    pixels = [
+        keras.layers.Dense(int(np.prod(image_shape)), activation="sigmoid"),
+        keras.layers.Reshape(image_shape),
+    ]
     return (
         keras.Sequential([keras.Input((latent_dim,)), *generator, *pixels], name="generator"),
-        keras.Sequential(
-            [keras.Input(image_shape), layers.Flatten(), *discriminator, layers.Dense(1)], name="discriminator"
-        ),
+        dense_network(image_shape, discriminator_units, 1, activation, name="discriminator"),
     )
+
+
+def dense_network(input_shape, units, outputs, activation="leaky_relu", normalise=False, name=None):
+    """Return a fully connected network with a linear last layer, such as an encoder or a discriminator.
+
+    Parameters
+    ----------
+    input_shape : tuple
+        Of one input.
+    units : sequence of int
+        Hidden units, layer by layer.
+    outputs : int
+        Numbers that come out.
+    activation : str, default="leaky_relu"
+        Keras name of the hidden activation; "leaky_relu" has slope 0.2.
+    normalise : bool, default=False
+        Layer normalisation before each hidden activation.
+    name : str, optional
+        Of the network.
+
+    Returns
+    -------
+    keras.Sequential
+        Inputs (n, *input_shape) → (n, outputs).
+    """
+    outputs = check_integer("outputs", outputs, low=1)
+    hidden = _hidden_layers(units, activation, normalise)
+    return keras.Sequential(
+        [keras.Input(input_shape), keras.layers.Flatten(), *hidden, keras.layers.Dense(outputs)], name=name
+    )
+
+
+def _hidden_layers(units, activation, normalise):
+    """Return a dense layer for each size, layer normalisation if wanted, and the activation."""
+    layers = keras.layers
+    return [
+        layer
+        for size in units
+        for layer in (
+            layers.Dense(size),
+            *([layers.LayerNormalization()] if normalise else []),
+            layers.Activation(activation),
+        )
+    ]
 
 
 # --- The model -------------------------------------------------------------------------------------------------------
@@ -457,7 +494,7 @@ class AdversarialModel(keras.Model):
     def _descend_discriminator(self, values, real, fake):
         """Move D one step; each real row meets one fake row, or several in turn when there are more of them."""
         copies = len(fake) // len(real)
-        few = slice(self.settings["penalty_batch"])
+        few = slice(self.settings["penalty_batch"] or len(real))
         between = self._interpolation_weights(values, len(real[few]))
 
         def loss(weights):

@@ -352,3 +352,23 @@ def test_collapse_is_seen():
     none = metrics.mode_coverage(np.zeros((50, 2)), mixture)
     assert none["modes"] == none["high_quality"] == 0
     assert np.isnan(none["reverse_kl"])
+
+
+def test_sharpness_by_hand():
+    edge = np.zeros((1, 28, 28))
+    edge[:, :, 14:] = 0.5  # one step of 0.5 in each row, half the pixels lit
+    assert metrics.sharpness(edge) == pytest.approx(28 * 0.25 / (28 * 14 * 0.25))
+
+
+def test_sharpness_falls_by_blur_rises_by_noise_and_ignores_contrast():
+    digits = datasets.load_mnist().validation_images[:100, :, :, 0].astype("float64")
+    blurred = (digits + np.roll(digits, 1, axis=1) + np.roll(digits, 1, axis=2)) / 3
+    noisy = np.clip(digits + 0.2 * np.random.default_rng(0).normal(size=digits.shape), 0, 1)
+    assert metrics.sharpness(blurred) < 0.8 * metrics.sharpness(digits)
+    assert metrics.sharpness(noisy) > 1.1 * metrics.sharpness(digits)
+    assert metrics.sharpness(digits / 2) == pytest.approx(metrics.sharpness(digits), rel=1e-5)
+
+
+def test_black_images_have_no_sharpness():
+    with pytest.raises(ValueError, match="images: got only black pixels"):
+        metrics.sharpness(np.zeros((3, 28, 28)))
