@@ -273,7 +273,8 @@ class Diffusion(keras.Model):
     bounds : tuple of float, optional
         Smallest and largest number in the data: while it draws, the model clips what it takes for clean.
     ema : float, default=0.999
-        Share of the old average of the weights kept at each step, in [0, 1).
+        Share of the old average of the weights kept at each step, in [0, 1). Early on it is less, (1 + t) / (10 + t)
+        in step t, so that the average of a short run is not made of its beginning.
     seed : int, default=0
         Seed of the noise in training.
 
@@ -351,15 +352,18 @@ class Diffusion(keras.Model):
 
     def train_step(self, state, data):
         """Run Keras's own step, then move the average; a pure function of the state, so that Keras can compile it."""
-        logs, (weights, others, *rest) = super().train_step(state, data)
+        logs, (weights, others, slots, metrics) = super().train_step(state, data)
+        pairs = zip(self.optimizer.variables, slots, strict=True)
+        (done,) = (value for variable, value in pairs if variable is self.optimizer.iterations)
+        keep = ops.minimum(self.ema, (1 + done) / (10 + done))
         values = {id(variable): value for variable, value in zip(self.trainable_variables, weights, strict=True)}
         pairs = zip(self.average.weights, self.network.weights, strict=True)
         latest = {id(average): values[id(variable)] for average, variable in pairs}
         others = [
-            self.ema * value + (1 - self.ema) * latest[id(variable)] if id(variable) in latest else value
+            keep * value + (1 - keep) * latest[id(variable)] if id(variable) in latest else value
             for variable, value in zip(self.non_trainable_variables, others, strict=True)
         ]
-        return logs, (weights, others, *rest)
+        return logs, (weights, others, slots, metrics)
 
     # -- drawing --
 

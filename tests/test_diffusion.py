@@ -195,11 +195,12 @@ def test_the_seed_decides_what_is_drawn(scatter):
 
 
 def test_the_average_follows_the_weights():
-    model, data = small(ema=0.75), PAIR.sample(64, RNG)
-    before = model.average.get_weights()
-    model.fit(data, batch_size=64, verbose=0)
-    for old, average, new in zip(before, model.average.get_weights(), model.network.get_weights(), strict=True):
-        assert np.allclose(average, 0.75 * old + 0.25 * new, atol=1e-6)
+    model, data = small(ema=0.2), PAIR.sample(64, RNG)
+    for keep in (2 / 11, 0.2):  # in the first step it is (1 + 1) / (10 + 1), then the 0.2 asked for
+        before = model.average.get_weights()
+        model.fit(data, batch_size=64, verbose=0)
+        for old, average, new in zip(before, model.average.get_weights(), model.network.get_weights(), strict=True):
+            assert np.allclose(average, keep * old + (1 - keep) * new, atol=1e-6)
 
 
 def test_a_saved_and_an_interrupted_run_go_on_as_an_uninterrupted_one(tmp_path):
