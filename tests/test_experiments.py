@@ -170,3 +170,10 @@ def test_the_best_gans_recipe_is_the_reported_one():
     assert result["recipe"] == json.loads(json.dumps(dataclasses.asdict(digit_gan.BEST)))
     assert {int(seed) for seed in result["runs"]} == set(digit_gan.SEEDS)
     assert all(run["seconds"] <= 30 * 60 for run in result["runs"].values())
+
+
+def test_the_reported_parzen_score(mnist):
+    reported = record.read("digit_gan")["parzen"]["gan 0"]
+    samples, test = (images.reshape(-1, 784) for images in (digit_gan.sample(digit_gan.load(0)), mnist.test_images))
+    values = metrics.parzen_log_likelihood(samples, test[:1000], reported["sigma"])
+    assert abs(values.mean() - reported["nats"]) < 4 * values.std() / 1000**0.5
