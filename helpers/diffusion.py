@@ -161,7 +161,7 @@ def step(noisy, clean, rates, next_rates, scatter=0.0, fresh=0.0):
 
     References
     ----------
-    Song, Meng and Ermon (2021), "Denoising Diffusion Implicit Models", equations 12 and 16.
+    Song, Meng and Ermon (2021), "Denoising Diffusion Implicit Models".
     """
     (signal, noise), (next_signal, next_noise) = rates, next_rates
     seeming_noise = (noisy - signal * clean) / noise
