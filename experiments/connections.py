@@ -4,7 +4,7 @@ taskset -c 0 python -m experiments.connections             trains what is missin
 taskset -c 0 python -m experiments.connections --cost      measures the seconds of an epoch, on a quiet core
 taskset -c 0 python -m experiments.connections --validate  trains on another seed, for a few epochs with --epochs, and
                                                            measures on the validation digits
-The budget is 100 s of one core a run. A model's epochs are that over its seconds an epoch, fixed before the runs.
+A model's epochs are the budget over its seconds an epoch, fixed before the runs.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from helpers import autoencoders, datasets, gans, hybrids, metrics, storage
 NAME = "connections"
 SEEDS = (0, 1, 2)  # fixed before the runs
 VALIDATION_SEED = 100  # settings are compared with this one, on the validation digits
+BUDGET = 100  # seconds of one core a run
 SAMPLES, SAMPLE_SEED, NEIGHBOURS = 10_000, 12345, 5
 PROBED = 10_000  # training digits whose codes the linear classifier sees
 LIKELIHOOD = {"images": 1_000, "samples": 500}
@@ -334,7 +335,7 @@ def add(name, seed, mnist):
     model, log = train(name, seed, mnist.train_images, f"{NAME}_{name}_{seed}", RECIPES[name]["epochs"])
     measured = measure(name, model, stored(name, seed), mnist, mnist.test_images, mnist.test_labels)
     runs = [*recorded(), {"model": name, "seed": seed, **measured, **log}]
-    sizes = dict(samples=SAMPLES, sample_seed=SAMPLE_SEED, neighbours=NEIGHBOURS, likelihood=LIKELIHOOD)
+    sizes = dict(budget=BUDGET, samples=SAMPLES, sample_seed=SAMPLE_SEED, neighbours=NEIGHBOURS, likelihood=LIKELIHOOD)
     record.write(NAME, runs=runs, recipes=RECIPES, real=real_row(mnist), **sizes)
     print(name, seed, measured["samples"], log["seconds"], "s")
 
