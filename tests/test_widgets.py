@@ -54,6 +54,25 @@ def test_every_figure_fits_on_a_page():
     assert {name: size for name, size in sizes.items() if size > 500_000} == {}
 
 
+def luminance(colour):
+    """Return the relative luminance of "#rrggbb", as WCAG 2 defines it."""
+    channels = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return linear @ (0.2126, 0.7152, 0.0722)
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_colours_can_be_read_in_light_and_dark(theme):
+    block = re.findall(r"\{([^}]*)\}", (base.FOLDER / "shared.css").read_text(encoding="utf-8"))[theme]
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", block))
+    light = {name: luminance(colour) + 0.05 for name, colour in colours.items()}
+    contrast = {name: max(light["paper"] / one, one / light["paper"]) for name, one in light.items()}
+    assert len(contrast) == 12
+    assert {name: value for name, value in contrast.items() if value < 4.5} == {
+        name: contrast[name] for name in ("paper", "line", "warm", "cold")
+    }
+
+
 # --- Packed weights ---
 
 

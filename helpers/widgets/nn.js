@@ -19,8 +19,8 @@ function product(out, m, k, n, a, ai, ap, b, bp, bj) {
 }
 
 function tile(out, at, n, k, a, x, ai, ap, b, y, bp, bj) {
-  let [s00, s01, s02, s03, s10, s11, s12, s13] = [0, 0, 0, 0, 0, 0, 0, 0];
-  let [s20, s21, s22, s23, s30, s31, s32, s33] = [0, 0, 0, 0, 0, 0, 0, 0];
+  let s00 = 0, s01 = 0, s02 = 0, s03 = 0, s10 = 0, s11 = 0, s12 = 0, s13 = 0;
+  let s20 = 0, s21 = 0, s22 = 0, s23 = 0, s30 = 0, s31 = 0, s32 = 0, s33 = 0;
   for (let p = 0; p < k; p++, x += ap, y += bp) {
     const a0 = a[x], a1 = a[x + ai], a2 = a[x + 2 * ai], a3 = a[x + 3 * ai];
     const b0 = b[y], b1 = b[y + bj], b2 = b[y + 2 * bj], b3 = b[y + 3 * bj];
@@ -40,15 +40,32 @@ function tile(out, at, n, k, a, x, ai, ap, b, y, bp, bj) {
 export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 export const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 
-// Name → [value at x, slope where the value is y]; SiLU's slope cannot be told from its value: it is for decoders only.
-const ACTIVATIONS = {
-  linear: [(x) => x, () => 1],
-  relu: [(x) => (x > 0 ? x : 0), (y) => (y > 0 ? 1 : 0)],
-  leaky_relu: [(x) => (x > 0 ? x : 0.2 * x), (y) => (y > 0 ? 1 : 0.2)],
-  sigmoid: [sigmoid, (y) => y * (1 - y)],
-  tanh: [Math.tanh, (y) => 1 - y * y],
-  silu: [(x) => x * sigmoid(x)],
-};
+// What is made of a negative x, and the slope there; a positive one stays.
+const LEAKS = { linear: 1, relu: 0, leaky_relu: 0.2 };
+// Others: the value at x, and the slope where the value is y. SiLU's is not needed: it is in decoders only.
+const CURVES = { sigmoid: [sigmoid, (y) => y * (1 - y)], tanh: [Math.tanh, (y) => 1 - y * y], silu: [(x) => x * sigmoid(x)] };
+
+// Apply an activation to all numbers of an array.
+function activate(y, activation) {
+  if (activation in CURVES) {
+    const [value] = CURVES[activation];
+    for (let at = 0; at < y.length; at++) y[at] = value(y[at]);
+  } else if (activation !== "linear") {
+    const leak = LEAKS[activation];
+    for (let at = 0; at < y.length; at++) y[at] = y[at] > 0 ? y[at] : leak * y[at];
+  }
+}
+
+// Multiply each slope by the activation's, where the activation's value is y.
+function slopeThrough(slopes, y, activation) {
+  if (activation in CURVES) {
+    const [, slope] = CURVES[activation];
+    for (let at = 0; at < y.length; at++) slopes[at] *= slope(y[at]);
+  } else if (activation !== "linear") {
+    const leak = LEAKS[activation];
+    for (let at = 0; at < y.length; at++) slopes[at] *= y[at] > 0 ? 1 : leak;
+  }
+}
 
 // Arrays by name and length, made once: a training step leaves nothing to collect.
 class Room {
@@ -83,8 +100,8 @@ export class Dense {
     const { inputs, outputs, bias } = this;
     const y = this.room.get("y", n * outputs);
     product(y, n, inputs, outputs, x, inputs, 1, this.kernel, outputs, 1);
-    const [value] = ACTIVATIONS[this.activation];
-    for (let i = 0, at = 0; i < n; i++) for (let j = 0; j < outputs; j++, at++) y[at] = value(y[at] + bias[j]);
+    for (let i = 0, at = 0; i < n; i++) for (let j = 0; j < outputs; j++, at++) y[at] += bias[j];
+    activate(y, this.activation);
     Object.assign(this, { x, y });
     return y;
   }
@@ -92,8 +109,8 @@ export class Dense {
   // The loss's slope by the outputs of the last forward → by what went into the activation, kept as `delta`.
   before(slope, n) {
     const delta = this.room.get("delta", n * this.outputs);
-    const [, derivative] = ACTIVATIONS[this.activation];
-    for (let at = 0; at < delta.length; at++) delta[at] = slope[at] * derivative(this.y[at]);
+    delta.set(slope);
+    slopeThrough(delta, this.y, this.activation);
     this.delta = delta;
     return delta;
   }
@@ -105,16 +122,24 @@ export class Dense {
     return dx;
   }
 
-  // Add to the gradients: kernel by rowsᵀ delta, bias by the sum of delta.
-  learn(rows, delta, n, withBias = true) {
+  // How the outputs of the last forward change with small changes of its inputs.
+  along(changes, n) {
+    const { inputs, outputs } = this;
+    const next = this.room.get("next", n * outputs);
+    product(next, n, inputs, outputs, changes, inputs, 1, this.kernel, outputs, 1);
+    slopeThrough(next, this.y, this.activation);
+    return next;
+  }
+
+  // Add to the gradients: to the kernel's rowsᵀ delta, to the bias's the sum of delta, each row times its weight.
+  learn(rows, delta, n, weights) {
     const { inputs, outputs } = this;
     const change = this.room.get("change", inputs * outputs);
     product(change, inputs, n, outputs, rows, 1, inputs, delta, outputs, 1);
     for (let at = 0; at < change.length; at++) this.gradients[0][at] += change[at];
-    if (!withBias) return;
     for (let j = 0; j < outputs; j++) {
       let sum = 0;
-      for (let i = 0; i < n; i++) sum += delta[i * outputs + j];
+      for (let i = 0; i < n; i++) sum += (weights ? weights[i] : 1) * delta[i * outputs + j];
       this.gradients[1][j] += sum;
     }
   }
@@ -144,11 +169,12 @@ export class Activation {
   weights = [];
   room = new Room();
   constructor(activation) {
-    [this.value] = ACTIVATIONS[activation];
+    this.activation = activation;
   }
-  forward(x, n) {
+  forward(x) {
     const y = this.room.get("y", x.length);
-    for (let at = 0; at < x.length; at++) y[at] = this.value(x[at]);
+    y.set(x);
+    activate(y, this.activation);
     return y;
   }
 }
@@ -196,22 +222,20 @@ export class Network {
     return slope;
   }
 
-  // After forward(x, n), for one output and (leaky) ReLUs: add the gradient of factor · Σ ‖∇ₓ output‖² to the
-  // gradients. ∇ₓ is a product of the kernels and of slopes that no small change of a weight changes; so its own
-  // gradient is two more passes of products, backward for ∇ₓ and forward with it, and no bias has one. Returns the sum.
-  addInputGradientPenalty(n, factor) {
-    const ones = new Float32Array(n).fill(1);
-    let rows = this.backward(ones, n, { learn: false }).map((slope) => 2 * factor * slope);
-    const sum = rows.reduce((total, value) => total + value * value, 0) / (4 * factor * factor);
+  // After forward(x, n), for one output and (leaky) ReLUs: add the gradients of Σ slopes · output + Σ factors · ‖∇ₓ output‖²
+  // over the rows. ∇ₓ is a product of the kernels and of slopes that no small change of a weight changes. So its own
+  // gradient takes two passes, backward to find ∇ₓ and forward with it; no bias has one. The other sum shares the first.
+  learnWithPenalty(slopes, factors, n) {
+    const width = this.layers[0].inputs;
+    let rows = this.backward(new Float32Array(n).fill(1), n, { learn: false });
+    for (let at = 0; at < rows.length; at++) rows[at] *= 2 * factors[Math.floor(at / width)];
     for (const layer of this.layers) {
-      layer.learn(rows, layer.delta, n, false);
-      const [, derivative] = ACTIVATIONS[layer.activation];
-      const next = layer.room.get("penalty", n * layer.outputs);
-      product(next, n, layer.inputs, layer.outputs, rows, layer.inputs, 1, layer.kernel, layer.outputs, 1);
-      for (let at = 0; at < next.length; at++) next[at] *= derivative(layer.y[at]);
-      rows = next;
+      const inputs = layer.room.get("both", rows.length);
+      for (let i = 0, at = 0; i < n; i++)
+        for (let j = 0; j < layer.inputs; j++, at++) inputs[at] = rows[at] + slopes[i] * layer.x[at];
+      layer.learn(inputs, layer.delta, n, slopes);
+      rows = layer.along(rows, n);
     }
-    return sum;
   }
 }
 

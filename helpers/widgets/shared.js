@@ -16,6 +16,9 @@ export const decimal = (value, digits = 2) => value.toFixed(digits).replace("-",
 
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
+// "#rrggbb" → [r, g, b].
+export const channels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+
 export const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // Whether the page is dark: the book's theme, Colab and JupyterLab each say it in their own way.
@@ -41,22 +44,26 @@ export class Random {
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
   }
   normals(count) {
-    return Float32Array.from({ length: count }, () => this.normal());
+    return new Float32Array(count).map(() => this.normal());
   }
 }
 
 // --- Figure: the frame of a widget ---
 
 export class Figure {
-  constructor(el, model) {
+  // With `beside`, the controls stand at the right of pictures and words where there is room.
+  constructor(el, model, { beside = false } = {}) {
     this.closing = new AbortController();
     this.canvases = [];
-    this.screen = make("div", { class: "screen" });
+    this.pictures = make("div");
+    this.screen = make("div", { class: "screen" }, this.pictures);
     this.panel = make("div", { class: "controls" });
     this.words = make("p", { class: "words", role: "status", "aria-live": "polite" });
     const name = `${model.get("title")}. ${model.get("alt")}`;
     this.root = make("div", { class: "book-figure", role: "group", "aria-label": name });
-    this.root.append(this.screen, this.panel, this.words);
+    this.root.toggleAttribute("data-beside", beside);
+    this.root.append(this.screen, this.panel);
+    (beside ? this.screen : this.root).append(this.words);
     el.append(this.root);
     this.watchSize();
     this.watchTheme();
@@ -101,7 +108,7 @@ export class Figure {
 
   // Add a canvas as wide as its box and `ratio` times as high; draw(context, width, height, colours) is called
   // once a frame at most, in CSS pixels. Where `keys` lets it have the focus, the label says what keys do.
-  canvas({ label, ratio, draw, least = 0, into = this.screen }) {
+  canvas({ label, ratio, draw, least = 0, into = this.pictures }) {
     const canvas = make("canvas", { role: "img", "aria-label": label });
     into.append(canvas);
     this.canvases.push({ canvas, draw, ratio, least });
@@ -149,8 +156,8 @@ export class Figure {
 
   // Each returns the control with `set(value)`, which does not call `change`.
   slider({ label, min, max, step, value, change, text = (number) => decimal(number), into = this.panel }) {
-    const input = make("input", { type: "range", min, max, step });
-    const shown = make("output");
+    const input = make("input", { type: "range", min, max, step, "aria-label": label });
+    const shown = make("span");
     const set = (number) => {
       input.value = number;
       shown.textContent = text(Number(input.value));
@@ -160,10 +167,9 @@ export class Figure {
       set(input.value);
       change(Number(input.value));
     });
-    const box = make("label", {}, `${label}: `, shown, input);
-    into.append(box);
+    into.append(make("label", {}, `${label}: `, shown, input));
     set(value);
-    return { input, set, box };
+    return { input, set };
   }
 
   // Options are a list of [value, name].
@@ -226,18 +232,22 @@ export class Figure {
     });
   }
 
-  // Let the canvas have the focus: arrows(dx, dy) with −1, 0 or 1 for right and down, act() for Enter and Space.
+  // Let the canvas have the focus: arrows(dx, dy, event) with −1, 0 or 1 for right and down, act() for Enter and Space.
+  // Returns a function that switches this on or off; it is off at first.
   keys(canvas, { arrows, act }) {
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    canvas.tabIndex = 0;
-    canvas.setAttribute("role", "application"); // so that screen readers hand the keys over
     this.listen(canvas, "keydown", (event) => {
+      if (canvas.tabIndex < 0) return;
       const step = steps[event.key];
-      if (step) arrows(...step, event.shiftKey);
+      if (step) arrows(...step, event);
       else if (event.key === "Enter" || event.key === " ") act();
       else return;
       event.preventDefault();
     });
+    return (on) => {
+      canvas.tabIndex = on ? 0 : -1;
+      canvas.setAttribute("role", on ? "application" : "img"); // a screen reader hands keys over to an application
+    };
   }
 
   // -- words --
@@ -259,7 +269,7 @@ export class Figure {
 // that input and frames come between; stops while the figure is out of sight.
 export class Loop {
   constructor(figure, step, rate) {
-    Object.assign(this, { step, rate, running: false, due: 0, seen: true });
+    Object.assign(this, { figure, step, rate, running: false, due: 0, seen: true });
     this.channel = new MessageChannel();
     this.channel.port1.onmessage = () => this.turn();
     const watch = new IntersectionObserver((entries) => {
@@ -289,8 +299,10 @@ export class Loop {
     if (!this.running || !this.seen || this.waiting) return;
     this.waiting = true;
     const wait = this.due - performance.now();
-    if (wait > 2) setTimeout(() => this.turn(), wait);
-    else this.channel.port2.postMessage(null);
+    const post = () => this.channel.port2.postMessage(null);
+    if (this.figure.frame) requestAnimationFrame(post); // a picture that was asked for comes first
+    else if (wait > 2) setTimeout(() => this.turn(), wait);
+    else post();
   }
 
   turn() {

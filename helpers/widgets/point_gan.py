@@ -1,0 +1,34 @@
+"""A GAN of points in the plane that is trained in the browser, one player at a time or both."""
+
+from traitlets import Dict, Unicode
+
+from helpers import datasets
+from helpers.widgets.base import Figure
+
+MIXTURES = {"ring": datasets.ring().standardised(), "grid": datasets.grid().standardised()}
+
+
+class PointGAN(Figure):
+    """A generator and a discriminator, two hidden layers of 64 ReLU units each, that learn a ring, a grid or a drawing.
+
+    Parameters
+    ----------
+    start : dict, optional
+        Where the figure begins: "data" (a name of `MIXTURES`, or "drawn"), "loss" (a key of `helpers.gans.LOSSES`),
+        "penalty" ("none", "R1" or "R1 + R2"), "gamma" and "rate".
+    """
+
+    uses = ("nn.js",)
+    title = Unicode("A GAN in the plane, trained here").tag(sync=True)
+    alt = Unicode(
+        "A square with real points and the points of a generator, which learns beside a discriminator while one "
+        "watches: the colour of the ground is the discriminator's answer, arrows show where its slope pulls the "
+        "generated points, a net of lines shows how the generator bends the plane of its latents. Data, loss, penalty, "
+        "learning rate and who learns can be chosen. Below it stand the losses and how many modes are covered."
+    ).tag(sync=True)
+    mixtures = Dict(
+        {name: {"centers": mixture.centers.tolist(), "std": float(mixture.std)} for name, mixture in MIXTURES.items()}
+    ).tag(sync=True)
+    start = Dict({"data": "ring", "loss": "relativistic", "penalty": "R1 + R2", "gamma": 0.1, "rate": 0.001}).tag(
+        sync=True
+    )
