@@ -378,7 +378,7 @@ class Diffusion(keras.Model):
         return clean if self.bounds is None else jnp.clip(clean, *self.bounds)
 
     def sample(self, count, seed, steps=50, scatter=0.0):
-        """Return new data, drawn 1,000 at a time.
+        """Return new data, drawn up to 1,000 at a time.
 
         Parameters
         ----------
@@ -399,11 +399,11 @@ class Diffusion(keras.Model):
         if not 0 <= scatter <= 1:
             raise ValueError(f"scatter: got {scatter!r}, expected a number from 0 to 1.")
         weights = [variable.value for variable in self.average.weights]
-        sizes = [min(1000, count - start) for start in range(0, count, 1000)]
-        keys = jax.random.split(jax.random.key(check_integer("seed", seed, low=0)), len(sizes))
-        options = dict(steps=steps, scatter=float(scatter))
-        draws = [self._jitted_draw(weights, key, count=n, **options) for n, key in zip(sizes, keys, strict=True)]
-        return np.concatenate(draws)
+        blocks = -(-count // 1000)
+        keys = jax.random.split(jax.random.key(check_integer("seed", seed, low=0)), blocks)
+        # Blocks of one size, so that there is one program to compile; the last may be cut.
+        options = dict(count=-(-count // blocks), steps=steps, scatter=float(scatter))
+        return np.concatenate([self._jitted_draw(weights, key, **options) for key in keys])[:count]
 
     def _draw(self, weights, key, count, steps, scatter):
         """Return `count` new samples as a pure function of the weights and the key."""
