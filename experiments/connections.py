@@ -313,10 +313,11 @@ def main():
         for name in arguments.names:
             print(name, cost(name, mnist.train_images) if arguments.cost else validate(name, mnist, arguments.epochs))
         return
+    row = real_row(mnist)
     for seed in SEEDS:
         for name in arguments.names:
             if not any((run["model"], run["seed"]) == (name, seed) for run in recorded()):
-                add(name, seed, mnist)
+                add(name, seed, mnist, row)
 
 
 def validate(name, mnist, epochs=None):
@@ -330,13 +331,13 @@ def validate(name, mnist, epochs=None):
     return {**measured, **log}
 
 
-def add(name, seed, mnist):
+def add(name, seed, mnist, row):
     """Train and measure one model and write it down."""
     model, log = train(name, seed, mnist.train_images, f"{NAME}_{name}_{seed}", RECIPES[name]["epochs"])
     measured = measure(name, model, stored(name, seed), mnist, mnist.test_images, mnist.test_labels)
     runs = [*recorded(), {"model": name, "seed": seed, **measured, **log}]
     sizes = dict(budget=BUDGET, samples=SAMPLES, sample_seed=SAMPLE_SEED, neighbours=NEIGHBOURS, likelihood=LIKELIHOOD)
-    record.write(NAME, runs=runs, recipes=RECIPES, real=real_row(mnist), **sizes)
+    record.write(NAME, runs=runs, recipes=RECIPES, real=row, **sizes)
     print(name, seed, measured["samples"], log["seconds"], "s")
 
 
