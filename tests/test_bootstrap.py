@@ -1,0 +1,121 @@
+"""The cell that gets the book: what it runs where the book is missing, and that it does nothing here."""
+
+import importlib.util
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import v4
+
+from tools.bootstrap import BRANCH, CELL, SETTING, main, pins, repository, site, with_bootstrap
+from tools.pages import ROOT, notebooks
+
+ADDRESS = "https://github.com/someone/a-book"
+PATH = Path("book/gans/math.ipynb")
+
+
+def cell(path=PATH):
+    """Return the cell of a notebook of a heading and one code cell."""
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# A"), v4.new_code_cell("1")])
+    return with_bootstrap(notebook, path, ADDRESS).cells[1].source
+
+
+@pytest.fixture
+def commands(monkeypatch, tmp_path):
+    """A list that fills with what the cell runs, in an empty folder."""
+    run = []
+
+    def pretend(command, check):
+        """Note the command; a clone brings the book's folders."""
+        run.append(command)
+        if command[0] == "git":
+            (Path(command[-1]) / PATH.parent).mkdir(parents=True)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "run", pretend)
+    return run
+
+
+def test_it_does_nothing_where_the_book_is(commands, tmp_path, capfd):
+    exec(cell(), {})
+    assert commands == []
+    assert Path.cwd() == tmp_path
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("gpu", [None, "/usr/bin/nvidia-smi"])
+def test_it_gets_the_book_and_goes_to_the_chapters_folder(commands, tmp_path, monkeypatch, gpu):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: gpu)
+    exec(cell(), {})
+    clone, install = commands
+    assert clone == ["git", "clone", "--depth=1", ADDRESS, str(tmp_path / "a-book")]
+    assert install[1:5] == ["-m", "pip", "install", "--quiet"]
+    assert install[5:] == [str(tmp_path / "a-book") + ("[cuda]" if gpu else ""), *pins()]
+    assert Path.cwd() == tmp_path / "a-book/book/gans"
+
+
+def test_after_a_restart_it_only_goes_to_the_folder(commands, tmp_path):
+    (tmp_path / "a-book/book/gans").mkdir(parents=True)
+    exec(cell(), {})
+    exec(cell(), {})
+    assert commands == []
+    assert Path.cwd() == tmp_path / "a-book/book/gans"
+
+
+def test_it_is_short_and_pins_what_must_be_new():
+    assert len(CELL.splitlines()) <= 25
+    assert [re.sub("=.*", "", pin) for pin in pins()] == ["jax", "keras"]
+
+
+def test_copies_are_the_notebooks_and_one_cell(tmp_path, monkeypatch):
+    monkeypatch.setenv(SETTING, ADDRESS + ".git")
+    main([str(tmp_path)])
+    for path in notebooks():
+        old, new = (nbformat.read(folder / path, as_version=4).cells for folder in (ROOT, tmp_path))
+        first = next(i for i, one in enumerate(old) if one.cell_type == "code")
+        assert new.pop(first).source == cell(path)
+        assert new == old
+
+
+def test_without_an_address_there_are_no_copies(tmp_path, monkeypatch):
+    monkeypatch.delenv(SETTING, raising=False)
+    with pytest.raises(SystemExit, match=SETTING):
+        main([str(tmp_path)])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", ["someone/a-book", "https://example.org/a/b", "https://github.com/someone"])
+def test_setting_that_is_no_address_is_an_error(monkeypatch, given):
+    monkeypatch.setenv(SETTING, given)
+    with pytest.raises(ValueError, match=f"{SETTING}: '{given}' is no address"):
+        repository()
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        (ADDRESS, "https://someone.github.io/a-book/"),
+        ("https://github.com/Some-One/some-one.github.io", "https://some-one.github.io/"),
+    ],
+)
+def test_address_of_the_pages(address, shown):
+    assert site(address) == shown
+
+
+def stated():
+    """Return the repositories that README, CITATION and pyproject name."""
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CITATION.cff", "pyproject.toml")]
+    return set(re.findall(r"https://github\.com/[\w-]+/[\w.-]*\w", "\n".join(texts)))
+
+
+def test_files_that_name_the_repository_agree():
+    setting = {os.environ[SETTING]} if os.environ.get(SETTING) else set()
+    assert len(stated() | setting) <= 1
+    publish = (ROOT / ".github/workflows/publish.yml").read_text(encoding="utf-8")
+    assert f"{SETTING}: ${{{{ github.server_url }}}}/${{{{ github.repository }}}}" in publish
+    assert f"refs/heads/{BRANCH}" in publish

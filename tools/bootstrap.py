@@ -1,0 +1,126 @@
+"""The first cell that gets the book where it is missing, as on Colab, and the copies of the notebooks that have it.
+
+The one setting is the environment variable ``BOOK_REPOSITORY``, the address of the repository, such as
+``https://github.com/OWNER/NAME``; the publish workflow sets it from the repository that it runs in. The committed
+notebooks hold no such cell: it would have to name an address before there is one, a fork would get the book that it was
+forked from, and each notebook would have to be executed again for a cell that does nothing. So the cell is written into
+copies when the book is published: those that a page offers for download, and those on the branch `BRANCH`, which the
+buttons open on Colab.
+
+Usage: BOOK_REPOSITORY=... python -m tools.bootstrap FOLDER      (writes the copies below it, under the same paths)
+"""
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+from tools.pages import ROOT, notebooks
+
+SETTING = "BOOK_REPOSITORY"
+BRANCH = "colab"
+ADDRESS = re.compile(r"https://github\.com/(?P<owner>[\w-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?")
+# Installed with the book, at the versions it was tested with; what else the machine has stays, if it is new enough.
+PINNED = ("keras", "jax")
+CELL = """# Gets the book where it is missing, as on Colab, with the Keras and JAX it needs. Does nothing elsewhere.
+import importlib.util, os, shutil, subprocess, sys
+
+book = os.path.abspath("{name}")
+if importlib.util.find_spec("helpers") is None:
+    subprocess.run(["git", "clone", "--depth=1", "{address}", book], check=True)
+    package = book + "[cuda]" if shutil.which("nvidia-smi") else book
+    versions = {versions}
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, package, *versions], check=True)
+    importlib.invalidate_caches()
+if os.path.isdir(book):
+    os.chdir(os.path.join(book, "{folder}"))"""
+
+
+def repository():
+    """Return the address of the repository from the environment, without a slash at its end, or None.
+
+    Raises
+    ------
+    ValueError
+        If it is not an address on GitHub, the one host that Colab and the publish workflow know.
+    """
+    address = os.environ.get(SETTING, "").strip()
+    if not address:
+        return None
+    if not ADDRESS.fullmatch(address):
+        raise ValueError(f"{SETTING}: {address!r} is no address like 'https://github.com/OWNER/NAME'")
+    return address.removesuffix("/").removesuffix(".git")
+
+
+def site(address):
+    """Return the address, with a slash at its end, at which GitHub Pages shows a repository.
+
+    Parameters
+    ----------
+    address : str
+        Of the repository.
+
+    Returns
+    -------
+    str
+    """
+    owner, name = ADDRESS.fullmatch(address).group("owner", "name")
+    home = f"https://{owner.lower()}.github.io/"
+    return home if home == f"https://{name.lower()}/" else f"{home}{name}/"
+
+
+def pins(root=ROOT):
+    """List what the cell pins, as ``keras==3.15.1``, from constraints.txt."""
+    lines = (Path(root) / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.split("==")[0] in PINNED]
+
+
+def with_bootstrap(notebook, path, address):
+    """Put the cell before a notebook's first code cell.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Changed in place.
+    path : Path
+        Of the notebook in the repository; its folder is the one that the cells run in.
+    address : str
+        Of the repository.
+
+    Returns
+    -------
+    NotebookNode
+    """
+    folder, name = Path(path).parent.as_posix(), ADDRESS.fullmatch(address)["name"]
+    source = CELL.format(address=address, name=name, folder=folder, versions=pins())
+    first = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    notebook.cells.insert(first, nbformat.v4.new_code_cell(source, id="bootstrap"))
+    return notebook
+
+
+def write_copies(folder, address, root=ROOT):
+    """Write a copy of every notebook, with the cell, below a folder."""
+    for path in notebooks(root):
+        notebook = with_bootstrap(nbformat.read(Path(root) / path, as_version=4), path, address)
+        target = Path(folder) / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, target)
+
+
+def main(arguments=None):
+    """Write the copies, or say that the setting is missing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args(arguments).folder
+    address = repository()
+    if address is None:
+        sys.exit(f"{SETTING} is not set: the cell would not know where to get the book")
+    write_copies(folder, address)
+
+
+if __name__ == "__main__":
+    main()
