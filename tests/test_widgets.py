@@ -1,6 +1,5 @@
 """The interactive figures in Python: their files, what a notebook keeps of them, and the packed weights."""
 
-import importlib
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import keras
 import nbformat
 import numpy as np
 import pytest
+from figure_classes import NAMES, figure_class
 from nbformat import v4
 from sphinx.application import Sphinx
 
@@ -17,19 +17,7 @@ from helpers.widgets import base, networks
 from tools.execute import refresh
 from tools.pages import ROOT
 
-NAMES = sorted(path.stem for path in base.FOLDER.glob("*.js") if path.stem not in ("shared", "nn"))
 STATE = "application/vnd.jupyter.widget-state+json"
-
-
-def figure_class(name):
-    """Return the one figure that NAME.py defines."""
-    module = importlib.import_module(f"helpers.widgets.{name}")
-    (found,) = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, base.Figure) and value.__module__ == module.__name__
-    ]
-    return found
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -31,15 +31,21 @@ In NAME.js, which is joined behind shared.js and what `uses` names (so no import
     }
     export default { render };
 
-Rules, which tests/test_widgets.py and tests/browser/test_widgets.py hold for every file NAME.js here:
+`Figure` (shared.js) also has ``button``, ``row``, ``choice``, ``toggle``, ``drag`` (a pointer on a canvas), ``keys`` (a
+canvas with a cursor; returns its switch) and, by ``{ beside: true }``, controls at the right. `Axes` draws curves,
+`Loop` repeats work and leaves the page responsive, `Random` draws numbers from a seed. nn.js has `Network`, `Dense`,
+`LayerNorm`, `Adam` and `unpack`.
+
+Rules, which tests/test_widgets.py and tests/browser/test_figures.py hold for every file NAME.js here:
 
 - each control is one of `Figure`'s, so that it has a label, works by keyboard and by touch, and is large enough for a
-  finger; what a pointer does on a canvas (`figure.drag`) can be done with a control, or with keys (`figure.keys`), too;
+  finger; what a pointer does on a canvas can be done with a control, or with keys, too;
 - colours come from ``colours``, the variables of shared.css, which follow light and dark; nothing moves by itself, and
-  what moves (`Loop`) has a button that stops it;
-- the words of ``figure.say`` hold what the picture shows; while a loop runs they are not read out;
-- whatever computes is an ``export``ed function or class of its own, so that a test can hold it to Python's numbers;
-- it fits into 300 px, and makes no request.
+  what moves has a button that stops it;
+- the words of ``figure.say`` hold what the picture shows; while a loop runs they are not read out (``figure.quiet``);
+- it fits into 300 px, makes no request, and a key's picture comes within a frame: add to ``KEYS`` of the browser's
+  tests which key to press;
+- whatever computes is an ``export``ed function or class of its own, and a test there holds it to Python's numbers.
 
 In the chapter the cell is ``NameOfFigure()`` alone, tagged ``hide-input``, with a caption in its metadata
 (``mystnb: {figure: {caption: ...}}``) that says what to try. `make execute` keeps its state in the .ipynb.

@@ -3,8 +3,8 @@
 
 // --- Matrix product ---
 
-// out (m×n) = A (m×k) times B (k×n). A is read from `a` with the strides ai (down) and ap (across), B from `b` with bp
-// and bj, so that a transpose costs nothing. Tiles of 4×4 results stay in registers, which is three times as fast.
+// out (m×n) = A (m×k) times B (k×n). A is read from `a` with the strides ai (down) and ap (across), B from `b` with
+// bp and bj, so that a transpose costs nothing. Tiles of 4×4 results stay in registers, which is three times as fast.
 function product(out, m, k, n, a, ai, ap, b, bp, bj) {
   const rows = m - (m % 4);
   const columns = n - (n % 4);
@@ -43,17 +43,22 @@ export const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)
 // What is made of a negative x, and the slope there; a positive one stays.
 const LEAKS = { linear: 1, relu: 0, leaky_relu: 0.2 };
 // Others: the value at x, and the slope where the value is y. SiLU's is not needed: it is in decoders only.
-const CURVES = { sigmoid: [sigmoid, (y) => y * (1 - y)], tanh: [Math.tanh, (y) => 1 - y * y], silu: [(x) => x * sigmoid(x)] };
+const CURVES = {
+  sigmoid: [sigmoid, (y) => y * (1 - y)],
+  tanh: [Math.tanh, (y) => 1 - y * y],
+  silu: [(x) => x * sigmoid(x)],
+};
 
-// Apply an activation to all numbers of an array.
-function activate(y, activation) {
-  if (activation in CURVES) {
-    const [value] = CURVES[activation];
-    for (let at = 0; at < y.length; at++) y[at] = value(y[at]);
-  } else if (activation !== "linear") {
-    const leak = LEAKS[activation];
-    for (let at = 0; at < y.length; at++) y[at] = y[at] > 0 ? y[at] : leak * y[at];
-  }
+// Add the biases to each row and apply an activation.
+function activate(y, bias, activation) {
+  const [value] = CURVES[activation] ?? [];
+  const leak = LEAKS[activation];
+  for (let from = 0; from < y.length; from += bias.length)
+    for (let j = 0; j < bias.length; j++) {
+      const x = y[from + j] + bias[j];
+      if (value) y[from + j] = value(x);
+      else y[from + j] = x > 0 ? x : leak * x;
+    }
 }
 
 // Multiply each slope by the activation's, where the activation's value is y.
@@ -97,11 +102,10 @@ export class Dense {
 
   // Rows x (n × inputs) → rows (n × outputs), which stay valid until the next call with the same n.
   forward(x, n) {
-    const { inputs, outputs, bias } = this;
+    const { inputs, outputs } = this;
     const y = this.room.get("y", n * outputs);
     product(y, n, inputs, outputs, x, inputs, 1, this.kernel, outputs, 1);
-    for (let i = 0, at = 0; i < n; i++) for (let j = 0; j < outputs; j++, at++) y[at] += bias[j];
-    activate(y, this.activation);
+    activate(y, this.bias, this.activation);
     Object.assign(this, { x, y });
     return y;
   }
@@ -137,11 +141,12 @@ export class Dense {
     const change = this.room.get("change", inputs * outputs);
     product(change, inputs, n, outputs, rows, 1, inputs, delta, outputs, 1);
     for (let at = 0; at < change.length; at++) this.gradients[0][at] += change[at];
-    for (let j = 0; j < outputs; j++) {
-      let sum = 0;
-      for (let i = 0; i < n; i++) sum += (weights ? weights[i] : 1) * delta[i * outputs + j];
-      this.gradients[1][j] += sum;
+    const sums = new Float64Array(outputs);
+    for (let i = 0, at = 0; i < n; i++) {
+      const weight = weights ? weights[i] : 1;
+      for (let j = 0; j < outputs; j++, at++) sums[j] += weight * delta[at];
     }
+    for (let j = 0; j < outputs; j++) this.gradients[1][j] += sums[j];
   }
 }
 
@@ -174,7 +179,7 @@ export class Activation {
   forward(x) {
     const y = this.room.get("y", x.length);
     y.set(x);
-    activate(y, this.activation);
+    activate(y, [0], this.activation);
     return y;
   }
 }
@@ -222,9 +227,10 @@ export class Network {
     return slope;
   }
 
-  // After forward(x, n), for one output and (leaky) ReLUs: add the gradients of Σ slopes · output + Σ factors · ‖∇ₓ output‖²
-  // over the rows. ∇ₓ is a product of the kernels and of slopes that no small change of a weight changes. So its own
-  // gradient takes two passes, backward to find ∇ₓ and forward with it; no bias has one. The other sum shares the first.
+  // After forward(x, n), for one output and (leaky) ReLUs: add the gradients of Σ slopes · output and of
+  // Σ factors · ‖∇ₓ output‖² over the rows. ∇ₓ is a product of the kernels and of slopes that no small change of a
+  // weight changes. So its own gradient takes two passes, backward to find ∇ₓ and forward with it; no bias has one.
+  // The first sum shares the pass backward.
   learnWithPenalty(slopes, factors, n) {
     const width = this.layers[0].inputs;
     let rows = this.backward(new Float32Array(n).fill(1), n, { learn: false });
@@ -250,12 +256,14 @@ export function unpack(layers, weights) {
   const build = {
     dense({ inputs, outputs, activation, stored_as }) {
       const bias = take(Float32Array, outputs);
-      if (stored_as === "float32") return new Dense(inputs, outputs, activation, take(Float32Array, inputs * outputs), bias);
-      const scale = take(Float32Array, outputs);
-      const kernel = Float32Array.from(take(Int8Array, inputs * outputs), (value, index) => value * scale[index % outputs]);
+      const scale = stored_as === "int8" && take(Float32Array, outputs);
+      const numbers = take(scale ? Int8Array : Float32Array, inputs * outputs);
+      const kernel = scale ? Float32Array.from(numbers, (value, at) => value * scale[at % outputs]) : numbers;
       return new Dense(inputs, outputs, activation, kernel, bias);
     },
-    layer_norm: ({ size, epsilon }) => new LayerNorm(size, epsilon, take(Float32Array, size), take(Float32Array, size)),
+    layer_norm({ size, epsilon }) {
+      return new LayerNorm(size, epsilon, take(Float32Array, size), take(Float32Array, size));
+    },
     activation: ({ activation }) => new Activation(activation),
   };
   return new Network(layers.map((layer) => build[layer.kind](layer)));
@@ -274,8 +282,9 @@ export class Adam {
     const { beta1, beta2, epsilon, network } = this;
     this.steps++;
     const rate = (this.rate * Math.sqrt(1 - beta2 ** this.steps)) / (1 - beta1 ** this.steps);
+    const { gradients } = network;
     network.weights.forEach((weight, number) => {
-      const [gradient, mean, square] = [network.gradients[number], this.means[number], this.squares[number]];
+      const [gradient, mean, square] = [gradients[number], this.means[number], this.squares[number]];
       for (let at = 0; at < weight.length; at++) {
         mean[at] += (gradient[at] - mean[at]) * (1 - beta1);
         square[at] += (gradient[at] ** 2 - square[at]) * (1 - beta2);

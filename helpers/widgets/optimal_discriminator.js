@@ -29,12 +29,13 @@ export function look(x, p, q) {
   const [logP, logQ] = [logDensity(x, p), logDensity(x, q)];
   const best = 1 / (1 + Math.exp(logQ - logP));
   const slope = score(x, p) - score(x, q);
-  return { p: Math.exp(logP), q: Math.exp(logQ), best, saturating: best * slope, other: (1 - best) * slope, logP, logQ };
+  const pushes = { saturating: best * slope, other: (1 - best) * slope };
+  return { logP, logQ, p: Math.exp(logP), q: Math.exp(logQ), best, ...pushes };
 }
 
-// Integrals over x: the divergence JS, the value V of the game at the best D, and the mean pushes on generated points.
+// Integrals over x: the divergence JS, the value of the game at the best D, the mean pushes on generated points.
 export function measure(p, q) {
-  const [steps, low, high] = [4000, -20, 20];
+  const [steps, low, high] = [1600, -20, 20];
   const sums = { js: 0, saturating: 0, other: 0 };
   for (const x of range(low, high, steps)) {
     const at = look(x, p, q);
@@ -96,7 +97,8 @@ function render({ model, el }) {
       for (const [name, colour] of [["p", colours.real], ["q", colours.fake]]) {
         axes.fill(xs, column(name), colour);
         axes.line(xs, column(name), colour);
-        for (const i of parts(name)) axes.dot(densities[name].means[i], peak(name, i), colour, name === edited ? 7 : 5);
+        const radius = name === edited ? 7 : 5;
+        for (const i of parts(name)) axes.dot(densities[name].means[i], peak(name, i), colour, radius);
       }
       axes.legend(["p(x), real", colours.real], ["q(x), generated", colours.fake]);
     },

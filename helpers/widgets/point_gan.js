@@ -30,6 +30,11 @@ export const LOSSES = {
 };
 const RELATIVE = ["wasserstein", "relativistic"]; // only differences of their logits mean something
 
+function meanAndSpread(numbers) {
+  const mean = numbers.reduce((sum, one) => sum + one) / numbers.length;
+  return [mean, Math.sqrt(numbers.reduce((sum, one) => sum + (one - mean) ** 2, 1e-6) / numbers.length)];
+}
+
 export class Gan {
   // The networks start as Keras's would, from the random numbers, unless they are given.
   constructor({ loss, penalty = "none", gamma = 0, rate = 1e-3, random, generator, discriminator }) {
@@ -168,6 +173,7 @@ function render({ model, el }) {
   const fixed = new Random(1); // of what is looked at, the same at every step
   const looked = { fake: fixed.normals(2 * SHOWN.fake), net: netLatents(), map: mapPoints() };
   let gan, random, steps, losses, real, view;
+  let behind = false; // whether the picture's ground and arrows are those of the frame before
   let drawn = { at: 0, cost: 0 }; // when the picture was drawn, and how long that took, in milliseconds
 
   // -- training --
@@ -205,19 +211,17 @@ function render({ model, el }) {
   const ground = make("canvas", { width: MAP, height: MAP }).getContext("2d");
   const image = ground.createImageData(MAP, MAP);
 
-  function drawMap(context, width, colours) {
+  function makeMap(colours) {
     const logits = gan.discriminator.forward(looked.map, MAP * MAP);
-    const middle = RELATIVE.includes(state.loss) ? logits.reduce((sum, one) => sum + one) / logits.length : 0;
+    const [middle, unit] = RELATIVE.includes(state.loss) ? meanAndSpread(logits) : [0, 1];
     const [cold, paper, warm] = ["cold", "paper", "warm"].map((name) => channels(colours[name]));
     logits.forEach((logit, i) => {
-      const sure = 2 * sigmoid(logit - middle) - 1; // −1: taken for fake, 1: for real
+      const sure = 2 * sigmoid((logit - middle) / unit) - 1; // −1: taken for fake, 1: for real
       const end = sure > 0 ? cold : warm;
       for (let c = 0; c < 3; c++) image.data[4 * i + c] = paper[c] + Math.abs(sure) * (end[c] - paper[c]);
       image.data[4 * i + 3] = 255;
     });
     ground.putImageData(image, 0, 0);
-    context.imageSmoothingEnabled = true;
-    context.drawImage(ground.canvas, 0, 0, width, width);
   }
 
   function drawDots(context, points, place, size, colour) {
@@ -240,19 +244,26 @@ function render({ model, el }) {
     context.stroke();
   }
 
-  // As long as the pull is strong, up to a tenth of the picture.
-  function drawArrows(context, fake, place, colour, unit) {
+  // From [x, y] along [dx, dy], as long as the pull is strong, up to a tenth of the picture.
+  let arrows = [];
+  function makeArrows(fake) {
     const some = fake.slice(0, 2 * SHOWN.arrows);
     const logits = real.length ? gan.discriminator.forward(real.subarray(0, some.length), SHOWN.arrows) : [0];
     const pull = gan.pull(some, SHOWN.arrows, logits.reduce((sum, one) => sum + one) / logits.length);
+    arrows = Array.from({ length: SHOWN.arrows }, (_, i) => {
+      const [dx, dy] = pull.subarray(2 * i, 2 * i + 2);
+      const strength = Math.hypot(dx, dy) + 1e-6;
+      const length = (0.4 * Math.tanh(strength)) / strength;
+      return [some[2 * i], some[2 * i + 1], length * dx, length * dy];
+    });
+  }
+
+  function drawArrows(context, place, colour, unit) {
     Object.assign(context, { strokeStyle: colour, lineWidth: 1.2 });
     context.beginPath();
-    for (let at = 0; at < some.length; at += 2) {
-      const strength = Math.hypot(pull[at], pull[at + 1]);
-      if (strength < 1e-6) continue;
-      const length = (0.4 * Math.tanh(strength)) / strength;
-      const [dx, dy] = [unit * length * pull[at], -unit * length * pull[at + 1]];
-      const [x, y] = [place(some[at]) + dx, place(-some[at + 1]) + dy];
+    for (const [fromX, fromY, alongX, alongY] of arrows) {
+      const [dx, dy] = [unit * alongX, -unit * alongY];
+      const [x, y] = [place(fromX) + dx, place(-fromY) + dy];
       context.moveTo(x - dx, y - dy);
       context.lineTo(x, y);
       context.lineTo(x - 0.3 * dx - 0.15 * dy, y - 0.3 * dy + 0.15 * dx);
@@ -273,11 +284,18 @@ function render({ model, el }) {
       const place = (value) => ((value / VIEW + 1) * width) / 2;
       view = (pixel) => ((2 * pixel) / width - 1) * VIEW;
       const fake = gan.generator.forward(looked.fake, SHOWN.fake).slice();
-      if (show.map) drawMap(context, width, colours);
+      // After a key or a touch the points move at once, and the rest, which takes longer, in the next frame.
+      behind = !behind && !loop.running;
+      if (behind) figure.redraw();
+      else {
+        if (show.map) makeMap(colours);
+        if (show.arrows) makeArrows(fake);
+      }
+      if (show.map) context.drawImage(ground.canvas, 0, 0, width, width);
       if (show.net) drawNet(context, place, colours.soft);
       drawDots(context, real, place, 4, colours.real);
       drawDots(context, fake, place, 2.5, colours.fake);
-      if (show.arrows) drawArrows(context, fake, place, colours.ink, width / (2 * VIEW));
+      if (show.arrows) drawArrows(context, place, colours.ink, width / (2 * VIEW));
       if (state.data === "drawn") {
         context.fillStyle = colours.ink;
         context.fillRect(place(cursor.x) - 8, place(-cursor.y) - 1, 16, 2);
@@ -296,7 +314,8 @@ function render({ model, el }) {
     const made = `Steps of D ${numeral(steps.discriminator)}, of G ${numeral(steps.generator)}.`;
     const known = { "of D": losses.discriminator, "of G": losses.generator };
     const last = Object.entries(known).filter(([, loss]) => loss !== undefined);
-    const parts = [made, ...(last.length ? [`Loss ${last.map(([of, loss]) => `${of} ${decimal(loss)}`).join(", ")}.`] : [])];
+    const parts = [made];
+    if (last.length) parts.push(`Loss ${last.map(([of, loss]) => `${of} ${decimal(loss)}`).join(", ")}.`);
     if (!real.length) parts.push("Draw some real points first.");
     else {
       const { modes, quality } = coverage(fake, target());

@@ -232,8 +232,8 @@ export class Figure {
     });
   }
 
-  // Let the canvas have the focus: arrows(dx, dy, event) with −1, 0 or 1 for right and down, act() for Enter and Space.
-  // Returns a function that switches this on or off; it is off at first.
+  // Let the canvas have the focus: arrows(dx, dy, event) with −1, 0 or 1 for right and down, act() for Enter and
+  // Space. Returns a function that switches this on or off; it is off at first.
   keys(canvas, { arrows, act }) {
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     this.listen(canvas, "keydown", (event) => {
