@@ -1,0 +1,117 @@
+"""The built site: what stands around its pages, and what axe-core, which tests accessibility, finds on all of them."""
+
+import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+
+from tools.bootstrap import repository
+from tools.pages import ROOT, notebooks, pages
+
+HTML = ROOT / "_build" / "html"
+PAGES = [path.with_suffix(".html").as_posix() for path in pages()]
+OTHERS = ["search.html", "404.html"]
+# Off by default, as experimental; the rule of WCAG 2.5.3.
+RULES = {"label-content-name-mismatch": {"enabled": True}}
+# In dark mode the colours alone are others.
+QUICK = {"resultTypes": ["violations"], "preload": False}
+RUNS = {
+    "light": {**QUICK, "rules": RULES},
+    "dark": {**QUICK, "runOnly": {"type": "rule", "values": ["color-contrast"]}},
+}
+# Colours that are on their way from one mode to the other are no colours of the page.
+SHOW = """(theme) => {
+  document.documentElement.dataset.theme = theme;
+  document.getAnimations().forEach((animation) => animation.finish());
+}"""
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """The script of axe-core, which a package brings along; a missing one is a failure where it counts, in CI."""
+    package = find_spec("axe_playwright_python")
+    if package is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("No axe-core: pip install -e '.[test]'")
+    return (Path(package.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(browser):
+    """A page of a width at which the theme shows both sidebars."""
+    page = browser.new_page(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    yield page
+    page.close()
+
+
+@pytest.fixture(params=PAGES)
+def html(request):
+    """The text of a page of the table of contents."""
+    return (HTML / request.param).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [*PAGES, *OTHERS])
+def test_axe_finds_no_serious_fault(page, site, axe, name):
+    page.goto(f"{site}/{name}", wait_until="load")
+    page.evaluate("async () => { if (window.MathJax) await MathJax.startup.promise }")
+    page.evaluate(axe)
+    faults = set()
+    for theme, options in RUNS.items():
+        page.evaluate(SHOW, theme)
+        found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
+        serious = [rule for rule in found if rule["impact"] in ("serious", "critical")]
+        faults |= {(theme, rule["id"], node["html"][:200]) for rule in serious for node in rule["nodes"]}
+    assert faults == set()
+
+
+def test_every_page_leads_to_the_next():
+    walked = [PAGES[0]]
+    while link := re.search('class="right-next"\\s*href="([^"]*)"', (HTML / walked[-1]).read_text(encoding="utf-8")):
+        walked.append(urljoin(walked[-1], link[1]))
+    assert walked == PAGES
+
+
+def test_page_has_a_title_a_description_and_an_icon(html):
+    description = re.search('<meta name="description" content="([^"]{40,})" />', html)
+    assert description
+    assert f'<meta property="og:description" content="{description[1]}" />' in html
+    assert re.search('<link rel="icon" href="[./]*_static/favicon.svg"', html)
+    assert (HTML / "_static/favicon.svg").exists()
+
+
+def test_descriptions_differ():
+    texts = [(HTML / name).read_text(encoding="utf-8") for name in PAGES]
+    assert len({re.search('name="description" content="([^"]*)"', text)[1] for text in texts}) == len(PAGES)
+
+
+@pytest.mark.parametrize("name", [str(path.with_suffix("")) for path in notebooks()])
+def test_chapter_has_its_buttons(name):
+    html = (HTML / f"{name}.html").read_text(encoding="utf-8")
+    buttons = re.findall('<a href="([^"]*)" target="_blank"', html)
+    assert [urlsplit(urljoin(name, link)).path for link in buttons if "_sources" in link] == [
+        f"_sources/{name}.ipynb",
+        f"_sources/{name}.md",
+    ]
+    assert all((HTML / f"_sources/{name}{suffix}").exists() for suffix in (".ipynb", ".md"))
+    elsewhere = [link for link in buttons if "mybinder.org" in link or "colab.research" in link]
+    owner_and_name = urlsplit(repository() or "").path
+    assert len(elsewhere) == (2 if repository() else 0)
+    assert all(owner_and_name in link and link.endswith(f"{name}.ipynb") for link in elsewhere)
+
+
+def test_code_can_be_copied(page, site):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{site}/{notebooks()[0].with_suffix('.html')}", wait_until="networkidle")
+    cell = page.locator(".cell_input div.highlight").first
+    cell.hover()
+    cell.locator("button.copybtn").click()
+    copied = page.evaluate("() => navigator.clipboard.readText()")
+    assert copied.strip() == cell.locator("pre").text_content().strip()
+
+
+def test_page_for_missing_addresses_leads_back(page, site):
+    page.goto(f"{site}/404.html", wait_until="networkidle")
+    page.locator("article a", has_text="Autoencoders and GANs").click()
+    page.wait_for_url(f"{site}/{PAGES[0]}")
