@@ -177,3 +177,24 @@ def test_the_reported_parzen_score(mnist):
     samples, test = (images.reshape(-1, 784) for images in (digit_gan.sample(digit_gan.load(0)), mnist.test_images))
     values = metrics.parzen_log_likelihood(samples, test[:1000], reported["sigma"])
     assert abs(values.mean() - reported["nats"]) < 4 * values.std() / 1000**0.5
+
+
+STORED = [(*job, seed) for job in mixtures.jobs() if mixtures.stored(*job[:2]) for seed in mixtures.SEEDS]
+
+
+@pytest.mark.parametrize(("name", "bits", "mixture", "seed"), STORED)
+def test_the_reported_coverage(name, bits, mixture, seed):
+    key = dict(kind=name, bits=bits, mixture=mixture, seed=seed)
+    (run,) = [run for run in record.read("mixtures")["runs"] if key.items() <= run.items()]
+    measured = mixtures.measure_stored(name, bits, mixture, seed)
+    assert measured["modes"] == run["as_stored"]["modes"]
+    for column in ("high_quality", "reverse_kl", "spread"):
+        assert measured[column] == pytest.approx(run["as_stored"][column], abs=0.005)
+        assert measured[column] == pytest.approx(run[column], abs=0.02)  # float32, before it was stored
+
+
+def test_every_kind_was_trained_on_every_seed():
+    result = record.read("mixtures")
+    assert result["settings"] == json.loads(json.dumps(mixtures.settings()))
+    found = {(run["kind"], run["bits"], run["mixture"], run["seed"]) for run in result["runs"]}
+    assert found == {(*job, seed) for job in mixtures.jobs() for seed in mixtures.SEEDS}
