@@ -7,11 +7,15 @@ BUILD := $(BIN)/jupyter-book build . -W --keep-going -n --quiet
 PYTEST := $(BIN)/python -m pytest
 NBVAL := -p tools.nbval_budget --nbval-lax --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 300
 
-.PHONY: book test lab execute experiments clean
+.PHONY: book pdf test test-oldest lab execute experiments clean
 
 book: $(READY)
 	$(BUILD)
 	@echo "The book is built. Open it with:  $(BIN)/python -m http.server --directory _build/html"
+
+pdf: book
+	$(BIN)/python -m tools.browser
+	$(BIN)/python -m tools.pdf
 
 # In the order of cost, so that what is wrong shows early. Warnings of an incremental build would hide: hence rm.
 test: $(READY)
@@ -23,6 +27,14 @@ test: $(READY)
 	$(BIN)/python -m tools.browser
 	$(PYTEST) tests/browser
 	$(PYTEST) $(NBVAL) -W default book
+
+# In an environment of its own, made anew; with Python 3.11 or 3.12, as the oldest NumPy has no wheel for 3.13. Warnings
+# of old packages are no errors.
+test-oldest:
+	$(PYTHON) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --constraint tests/oldest.txt --editable '.[book,test]'
+	.venv-oldest/bin/python -m pytest -W default tests --ignore tests/browser
+	.venv-oldest/bin/python -m pytest $(NBVAL) -W default book
 
 lab: $(READY)
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/book $(LAB)
@@ -36,7 +48,7 @@ experiments: $(READY)
 	$(if $(NAME),$(BIN)/python -m experiments.$(NAME),@echo "Name one, as in make experiments NAME=...:"; ls experiments/[!_]*.py | sed 's|.*/|  |; s|\.py$$||')
 
 clean:
-	rm -rf .venv _build .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv .venv-oldest _build .pytest_cache .ruff_cache *.egg-info
 
 # Another interpreter: make PYTHON=python3.12 book
 $(READY): pyproject.toml constraints.txt

@@ -33,6 +33,10 @@ NOT_FOUND = """<h1>{heading}</h1>
 <p>The address may be mistyped, or the page may have another name now. The contents beside this text list every page,
 and the <a href="search.html">search</a> finds words in them. The book begins with
 <a href="{first}.html">{title}</a>.</p>"""
+PDF = "book.pdf"
+# `tools.pdf` puts the link in the place when it has made the file, and a page built later has it at once.
+PDF_PLACE = "<!-- the book as a PDF -->"
+PDF_LINK = f'<p>The book on paper: <a href="../{PDF}">all chapters as one PDF</a>.</p>'
 # The folds of code cells: a name that is not the text shown.
 MENDED = {'<summary aria-label="Toggle hidden content">': "<summary>"}
 
@@ -90,13 +94,15 @@ def tags(app, pagename, title, about):
 
 
 def add_tags(app, pagename, templatename, context, doctree):
-    """Add the meta tags, and mend what MyST-NB wrote."""
+    """Add the meta tags and the place of the PDF, and mend what MyST-NB wrote."""
     context["metatags"] = context.get("metatags", "")
     if doctree is not None:
         title = re.sub("<[^>]*>", "", context["title"])
         context["metatags"] += "\n" + tags(app, pagename, html.unescape(title), description(doctree))
     for fault, better in MENDED.items():
         context["body"] = context.get("body", "").replace(fault, better)
+    if pagename == app.config.root_doc:
+        context["body"] += PDF_LINK if (Path(app.outdir) / PDF).exists() else PDF_PLACE
 
 
 def add_buttons(app, pagename, templatename, context, doctree):
