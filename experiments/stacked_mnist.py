@@ -1,7 +1,10 @@
 """Train a GAN on stacks of three digits, one a colour channel, and count how many of the 1,000 numbers it draws.
 
 python -m experiments.stacked_mnist             trains what is missing, then measures and writes the result
-python -m experiments.stacked_mnist --validate  trains on another seed for a tenth of the time and prints its counts
+python -m experiments.stacked_mnist --validate  trains on another seed and prints its counts
+
+Two epochs, and not the fifty of the published protocol: with the seed for comparisons they gave all 1,000 numbers, and
+the time is better spent on further seeds.
 """
 
 import argparse
@@ -13,12 +16,12 @@ from experiments import record, training
 from helpers import datasets, gans, metrics, storage
 
 NAME = "stacked_mnist"
-SEEDS = (0,)  # fixed before the run
+SEEDS = (0, 1, 2)  # fixed before the runs
 VALIDATION_SEED = 100  # settings are compared with this one
 STACKS, SAMPLES, SAMPLE_SEED = 128_000, 26_000, 12345  # the numbers of the published protocol
 SHAPE = (28, 28, 3)
 NETWORKS = {"latent_dim": 64, "generator_units": [512, 1024], "discriminator_units": [1024, 512]}
-RECIPE = {"rate": 1e-3, "gamma": 0.3, "batch_size": 64, "penalty_batch": 16, "ema": 0.999, "epochs": 20}
+RECIPE = {"rate": 1e-3, "gamma": 0.3, "batch_size": 64, "penalty_batch": 16, "ema": 0.999, "epochs": 2}
 
 
 def stacks(images, seed):
@@ -47,16 +50,16 @@ def build(seed):
     return gan
 
 
-def train(seed, epochs, run):
+def train(seed, run):
     """Train on stacks of training digits; return the GAN, seconds and history."""
     images = stacks(datasets.load_mnist().train_images, seed)
-    settings = {**RECIPE, **NETWORKS, "seed": seed, "epochs": epochs}
+    settings = {**RECIPE, **NETWORKS, "seed": seed}
     gan = build(seed)
-    return gan, training.fit_gan(run, gan, images, RECIPE["batch_size"], epochs, settings)
+    return gan, training.fit_gan(run, gan, images, RECIPE["batch_size"], RECIPE["epochs"], settings)
 
 
-def load(seed):
-    """Return the trained generator, its weights as they are stored: 8-bit integers."""
+def load(seed=SEEDS[0]):
+    """Return the trained generator of the first seed, its weights as they are stored: 8-bit integers."""
     generator, _ = gans.dense_networks(**NETWORKS, activation="leaky_relu", normalise=True, image_shape=SHAPE)
     generator.set_weights(storage.load_weights(record.weights_path(NAME, seed)))
     return generator
@@ -71,17 +74,20 @@ def measure(generator):
 def main():
     """Train what is missing, measure it and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--validate", action="store_true", help="train another seed for a tenth of the time")
+    parser.add_argument("--validate", action="store_true", help="train another seed and print its counts")
     if parser.parse_args().validate:
-        gan, log = train(VALIDATION_SEED, RECIPE["epochs"] // 10, f"{NAME}_validate")
+        gan, log = train(VALIDATION_SEED, f"{NAME}_validate")
         print(RECIPE, measure(gan.ema_generator), log["seconds"], "s")
         return
     runs = record.runs(NAME, [], recipe=RECIPE, networks=NETWORKS)
     for seed in SEEDS[len(runs) :]:
-        gan, log = train(seed, RECIPE["epochs"], f"{NAME}_{seed}")
-        storage.save_weights(record.weights_path(NAME, seed), gan.ema_generator.get_weights(), "int8")
+        gan, log = train(seed, f"{NAME}_{seed}")
+        measured = measure(gan.ema_generator)
+        if seed == SEEDS[0]:  # one is enough to look at, and large
+            storage.save_weights(record.weights_path(NAME, seed), gan.ema_generator.get_weights(), "int8")
+            measured["as_stored"] = measure(load())
         real = count(stacks(datasets.load_mnist().test_images, seed)[:SAMPLES])
-        runs.append({"seed": seed, **measure(load(seed)), "real": real, **log})
+        runs.append({"seed": seed, **measured, "real": real, **log})
         record.write(NAME, runs=runs, recipe=RECIPE, networks=NETWORKS, stacks=STACKS, samples=SAMPLES)
         print(seed, runs[-1]["modes"], runs[-1]["reverse_kl"])
 
