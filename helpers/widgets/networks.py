@@ -62,3 +62,12 @@ def _pack_dense(kernel, bias, activation, stored_as):
         return description, bias.tobytes() + kernel.tobytes()
     scale = _column_scale(kernel)
     return description, bias.tobytes() + scale.tobytes() + np.round(kernel / scale).astype("int8").tobytes()
+
+
+def pack_chain(*networks, stored_as="int8"):
+    """Pack networks of which each takes what the one before it gives, such as an encoder and a decoder, as one chain.
+
+    Parameters and returned values are those of `pack`, the layers of all networks in one list.
+    """
+    packed = [pack(network, stored_as) for network in networks]
+    return [layer for layers, _ in packed for layer in layers], b"".join(numbers for _, numbers in packed)

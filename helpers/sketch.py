@@ -1,0 +1,81 @@
+"""The small networks of the figures in which one draws a digit or cuts a code short, and their stored weights."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from helpers import autoencoders, storage
+from helpers.datasets import check_array, check_integer
+
+RESULTS = Path(__file__).parents[1] / "experiments" / "results"
+CODE = 64  # numbers in the ordered code, and principal components
+
+
+def sketch_classifier(width=64):
+    """Build a dense classifier of digits, with logits as outputs.
+
+    Parameters
+    ----------
+    width : int, default=64
+        Units of its hidden layer: dense, layer normalisation, SiLU.
+
+    Returns
+    -------
+    keras.Model
+        (n, 784) → (n, 10).
+    """
+    layers = keras.layers
+    hidden = [layers.Dense(check_integer("width", width, low=1)), layers.LayerNormalization()]
+    rest = [layers.Activation("silu"), layers.Dropout(0.1, seed=0), layers.Dense(10)]
+    return keras.Sequential([keras.Input((784,)), *hidden, *rest])
+
+
+def principal_components(rows, count):
+    """Return the mean of the rows and their first principal components.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        One example a row.
+    count : int
+        How many components, at most d.
+
+    Returns
+    -------
+    components : ndarray of shape (count, d)
+        Orthonormal rows, the one along which the examples vary most first.
+    mean : ndarray of shape (d,)
+    """
+    rows = check_array("rows", rows, shape=(None, None))
+    count = check_integer("count", count, low=1, high=rows.shape[1])
+    mean = rows.mean(axis=0, dtype="float64")
+    _, vectors = np.linalg.eigh(np.cov(rows, rowvar=False, dtype="float64"))
+    return vectors[:, ::-1][:, :count].T.astype("float32"), mean.astype("float32")
+
+
+def load_network(name):
+    """Return a network of the figures with its stored weights, 8-bit integers.
+
+    Parameters
+    ----------
+    name : {"codes", "classes", "ordered", "components"}
+        The autoencoder with 32 codes; the classifier; the autoencoder whose code of 64 numbers is ordered; a decoder
+        that adds 64 principal components to the mean.
+
+    Returns
+    -------
+    helpers.autoencoders.Autoencoder or keras.Model
+    """
+    networks = NETWORKS[name]()
+    model = getattr(networks, "autoencoder", networks)
+    model.set_weights(storage.load_weights(RESULTS / f"sketch_{name}.npz"))
+    return networks
+
+
+NETWORKS = {
+    "codes": lambda: autoencoders.deep_autoencoder(widths=[96], code_dim=32),
+    "classes": sketch_classifier,
+    "ordered": lambda: autoencoders.deep_autoencoder(widths=[128], code_dim=CODE),
+    "components": lambda: keras.Sequential([keras.Input((CODE,)), keras.layers.Dense(784)]),
+}

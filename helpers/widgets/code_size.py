@@ -1,0 +1,48 @@
+"""A digit redrawn from the first numbers of its code, as many as one likes, by PCA and by an autoencoder."""
+
+import functools
+import json
+
+from traitlets import Bytes, Dict, List, Unicode
+
+from helpers import sketch
+from helpers.widgets import networks
+from helpers.widgets.base import Figure
+from helpers.widgets.draw_a_digit import digit_bytes
+
+
+class CodeSize(Figure):
+    """Reconstructions and their errors from codes of 1 to 64 numbers: the first components, and an ordered code.
+
+    The autoencoder is one network for all sizes, trained on codes that were cut after a random number of their 64
+    numbers (Rippel et al. 2014, "Learning Ordered Representations with Nested Dropout").
+    """
+
+    uses = ("nn.js", "pixels.js")
+    title = Unicode("How many numbers a digit needs").tag(sync=True)
+    alt = Unicode(
+        "A test digit beside two reconstructions of it, by PCA and by an autoencoder, from a code of 1 to 64 numbers "
+        "that a slider sets. Below them both methods' squared error over the size of the code, for this digit and as "
+        "the mean of all test digits."
+    ).tag(sync=True)
+    autoencoder_layers, components_layers = (List().tag(sync=True) for _ in range(2))
+    autoencoder_weights, components_weights, digits = (Bytes().tag(sync=True) for _ in range(3))
+    errors = Dict(help="method → mean error of the test digits at each size").tag(sync=True)
+
+    def __init__(self, **traits):
+        super().__init__(**stored(), **traits)
+
+
+@functools.cache
+def stored():
+    """Return the values of the traits that hold networks, digits and errors."""
+    pair = sketch.load_network("ordered")
+    redrawing = networks.pack_chain(pair.encoder, pair.decoder)
+    adding = networks.pack(sketch.load_network("components"))
+    runs = json.loads((sketch.RESULTS / "sketch.json").read_text(encoding="utf-8"))["runs"]
+    return {
+        **dict(zip(("autoencoder_layers", "autoencoder_weights"), redrawing, strict=True)),
+        **dict(zip(("components_layers", "components_weights"), adding, strict=True)),
+        "digits": digit_bytes(),
+        "errors": {"pca": runs["components"]["sse"], "autoencoder": runs["ordered"]["sse"]},
+    }

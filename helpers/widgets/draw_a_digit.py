@@ -1,0 +1,52 @@
+"""A field to draw a digit on, which an autoencoder redraws and a classifier names at every stroke."""
+
+import functools
+import json
+
+import numpy as np
+from traitlets import Bytes, Float, List, Unicode
+
+from helpers import datasets, sketch
+from helpers.widgets import networks
+from helpers.widgets.base import Figure
+
+
+class DrawADigit(Figure):
+    """A drawing of 28 × 28 pixels, its code, what an autoencoder makes of the code, and what a classifier says."""
+
+    uses = ("nn.js", "pixels.js")
+    title = Unicode("Draw a digit, see it redrawn").tag(sync=True)
+    alt = Unicode(
+        "A field of 28 by 28 pixels to draw on by pointer or by keys. Beside it what goes into an autoencoder, what "
+        "comes out, the difference of the two, the code of 32 numbers between them, and how likely a classifier holds "
+        "each of the ten digits. Buttons bring a digit from the test set, a letter, noise or an empty field."
+    ).tag(sync=True)
+    autoencoder_layers, classifier_layers = (List().tag(sync=True) for _ in range(2))
+    autoencoder_weights, classifier_weights, digits = (Bytes().tag(sync=True) for _ in range(3))
+    usual_error = Float(help="mean squared error of a test digit, summed over pixels").tag(sync=True)
+
+    def __init__(self, **traits):
+        super().__init__(**stored(), **traits)
+
+
+@functools.cache
+def stored():
+    """Return the values of the traits that hold networks and digits."""
+    pair = sketch.load_network("codes")
+    redrawing = networks.pack_chain(pair.encoder, pair.decoder)
+    naming = networks.pack(sketch.load_network("classes"))
+    runs = json.loads((sketch.RESULTS / "sketch.json").read_text(encoding="utf-8"))["runs"]
+    return {
+        **dict(zip(("autoencoder_layers", "autoencoder_weights"), redrawing, strict=True)),
+        **dict(zip(("classifier_layers", "classifier_weights"), naming, strict=True)),
+        "digits": digit_bytes(),
+        "usual_error": runs["codes"]["sse"],
+    }
+
+
+@functools.cache
+def digit_bytes():
+    """Return the first test digit of each class, 0 to 9, as bytes of 784 grey levels each."""
+    mnist = datasets.load_mnist()
+    first = [np.flatnonzero(mnist.test_labels == label)[0] for label in range(10)]
+    return np.round(255 * mnist.test_images[first]).astype("uint8").tobytes()
