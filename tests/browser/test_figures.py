@@ -13,6 +13,7 @@ from test_pages import watch
 from helpers import datasets, gans, metrics, points
 from helpers.widgets import networks
 from helpers.widgets.code_size import CodeSize
+from helpers.widgets.digits_on_request import DigitsOnRequest
 from helpers.widgets.draw_a_digit import DrawADigit
 from helpers.widgets.optimal_discriminator import OptimalDiscriminator
 from helpers.widgets.point_gan import PointGAN
@@ -21,6 +22,7 @@ from tools.pages import ROOT, notebooks
 # How a key changes a figure's picture: the control's role and name, the key, and the event at which it acts.
 KEYS = {
     CodeSize: ("slider", "Numbers in the code", "ArrowRight", "keydown"),
+    DigitsOnRequest: ("slider", "Direction 1", "ArrowRight", "keydown"),
     DrawADigit: ("application", "The field to draw on", "ArrowUp", "keydown"),
     OptimalDiscriminator: ("slider", "Mean of pile 1", "ArrowRight", "keydown"),
     PointGAN: ("checkbox", "Net of G", "Space", "keyup"),

@@ -1,0 +1,114 @@
+"""A class-conditional generator that draws the digit one asks for, in a style that one moves."""
+
+import functools
+from pathlib import Path
+
+import keras
+import numpy as np
+from traitlets import Bytes, List, Unicode
+
+from helpers import conditional, storage
+from helpers.widgets import networks
+from helpers.widgets.base import Figure
+
+STORED = Path(__file__).parents[2] / "experiments" / "results" / "conditional_gan_0.npz"
+RANKS = (128, 96)  # of the two large matrices
+LOOKED_AT = 600  # digits, as many of each class, for which the narrow network is made and the directions are found
+SEED = 5
+
+
+class DigitsOnRequest(Figure):
+    """The book's conditional generator: a class to ask for, two styles to mix and two directions to move along."""
+
+    uses = ("nn.js", "pixels.js")
+    title = Unicode("Digits on request").tag(sync=True)
+    alt = Unicode(
+        "A digit drawn by a class-conditional GAN, large, and all ten digits in the same style. One asks for a class, "
+        "moves the style along the two directions that change the picture most, by dragging a dot or by sliders, and "
+        "mixes two random styles. Below stand the class, the style, the share of ink and how far the strokes lean."
+    ).tag(sync=True)
+    layers = List().tag(sync=True)
+    weights = Bytes().tag(sync=True)
+    directions = List(help="two unit vectors in the space of styles").tag(sync=True)
+
+    def __init__(self, **traits):
+        super().__init__(**stored(), **traits)
+
+
+@functools.cache
+def stored():
+    """Return the values of the traits that hold the network and the directions."""
+    network = small_generator()
+    layers, weights = networks.pack(network)
+    return {"layers": layers, "weights": weights, "directions": strongest_directions(network).tolist()}
+
+
+def small_generator():
+    """Return the stored generator, one-hot class and style (n, 26) → pixels (n, 784), with 4 narrow matrices for 2."""
+    arrays = storage.load_weights(STORED)
+    whole = _chain([26, 256, 512, 784])
+    whole.set_weights(arrays)
+    x = latents()
+    small = _chain([26, 256, RANKS[0], 512, RANKS[1], 784])
+    hidden, outputs = (keras.Model(whole.inputs, whole.layers[at].output) for at in (2, 5))
+    slope = whole.predict(x, verbose=0)
+    slope = np.sqrt(np.square(slope * (1 - slope)).mean(axis=0)) + 1e-4  # what a change of a logit does to its pixel
+    middle = narrow(hidden.predict(x, verbose=0), *arrays[4:6], RANKS[0])
+    last = narrow(outputs.predict(x, verbose=0), *arrays[8:], RANKS[1], slope)
+    (first, *rest), (third, *others) = middle, last
+    zeros = [np.zeros(rank) for rank in RANKS]
+    small.set_weights([*arrays[:4], first, zeros[0], *rest, *arrays[6:8], third, zeros[1], *others])
+    return small
+
+
+def _chain(sizes):
+    """Return dense layers of these sizes; layer normalisation and leaky ReLU follow the widths of 256 and 512."""
+    layers = [keras.Input((sizes[0],))]
+    for size in sizes[1:-1]:
+        layers.append(keras.layers.Dense(size))
+        if size not in RANKS:
+            layers += [keras.layers.LayerNormalization(), keras.layers.Activation("leaky_relu")]
+    return keras.Sequential([*layers, keras.layers.Dense(sizes[-1], activation="sigmoid")])
+
+
+def narrow(inputs, kernel, bias, rank, weights=1.0):
+    """Return two kernels and a bias that stand for one dense layer, the nearest on these inputs.
+
+    Parameters
+    ----------
+    inputs : ndarray of shape (n, a)
+        What the layer is given.
+    kernel, bias : ndarray of shape (a, b) and (b,)
+        The layer.
+    rank : int
+        Numbers between the two kernels.
+    weights : ndarray of shape (b,), optional
+        How much an error of each output counts.
+
+    Returns
+    -------
+    first, second, bias : ndarray of shape (a, rank), (rank, b) and (b,)
+        The outputs' first principal components, in which ``inputs @ first @ second + bias`` is exact.
+    """
+    outputs = inputs @ kernel + bias
+    mean = outputs.mean(axis=0)
+    centered = (outputs - mean) * weights
+    components = np.linalg.eigh(centered.T @ centered)[1][:, ::-1][:, :rank]
+    first, second = (kernel * weights) @ components, components.T / np.reshape(weights, (1, -1))
+    return first, second, mean + ((bias - mean) * weights) @ components @ second
+
+
+def latents():
+    """Return the latents (600, 26) that the generator is looked at with."""
+    return conditional.ask(np.arange(LOOKED_AT) % conditional.CLASSES, 26, SEED)
+
+
+def strongest_directions(network, step=0.1):
+    """Return the two directions of style, unit rows (2, 16), along which the pixels change most on average."""
+    x = latents()
+    moves = step * np.eye(x.shape[1], dtype="float32")[conditional.CLASSES :]
+    before = network.predict(x, verbose=0)
+    slopes = [(network.predict(x + move, verbose=0) - before).ravel() / step for move in moves]
+    vectors = np.linalg.eigh(np.array(slopes) @ np.array(slopes).T)[1][:, :-3:-1].T
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=1)[:, None], axis=1)
+    return vectors * np.sign(largest)  # of the two opposite ones always the same
