@@ -164,12 +164,14 @@ function render({ model, el }) {
   const pixel = (at) => at / unit - 0.5;
   figure.drag(canvas, {
     down(x, y) {
+      figure.quiet(true); // until the line is drawn
       pen.down = false; // of the keys
       to(pixel(x), pixel(y), false);
       to(pen.x, pen.y, true);
       return true;
     },
     move: (x, y) => to(pixel(x), pixel(y), true),
+    up: () => figure.quiet(false),
   });
   figure.keys(canvas, {
     arrows: (dx, dy) => to(Math.round(pen.x) + dx, Math.round(pen.y) + dy, pen.down),
