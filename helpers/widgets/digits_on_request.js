@@ -25,7 +25,7 @@ export function ask(style) {
   return rows;
 }
 
-// The share of ink, and the degrees by which the strokes lean to the right, from the second moments.
+// The share of ink, and the degrees by which the long axis leans to the right, from the second moments.
 export function look(image) {
   const sums = { ink: 0, x: 0, y: 0, xy: 0, yy: 0 };
   image.forEach((value, at) => {
@@ -196,8 +196,8 @@ function render({ model, el }) {
     const [first, second] = state.along.map((value) => decimal(value, 1));
     figure.say(
       `Asked for a ${state.digit}. Style: ${Math.round(100 * state.share)}% of the way from A to B, ${first} along ` +
-        `direction 1 and ${second} along direction 2. Ink: ${decimal(100 * ink, 1)}% of the picture; the strokes ` +
-        `lean ${decimal(Math.abs(lean), 0)}° to the ${lean < 0 ? "left" : "right"}.`,
+        `direction 1 and ${second} along direction 2. Ink: ${decimal(100 * ink, 1)}% of the picture; its axis ` +
+        `leans ${decimal(Math.abs(lean), 0)}° to the ${lean < 0 ? "left" : "right"}.`,
     );
   }
 

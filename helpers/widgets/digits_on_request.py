@@ -25,7 +25,7 @@ class DigitsOnRequest(Figure):
     alt = Unicode(
         "A digit drawn by a class-conditional GAN, large, and all ten digits in the same style. One asks for a class, "
         "moves the style along the two directions that change the picture most, by dragging a dot or by sliders, and "
-        "mixes two random styles. Below stand the class, the style, the share of ink and how far the strokes lean."
+        "mixes two random styles. Below stand the class, the style, the share of ink and how far the digit leans."
     ).tag(sync=True)
     layers = List().tag(sync=True)
     weights = Bytes().tag(sync=True)

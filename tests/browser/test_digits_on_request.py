@@ -87,7 +87,7 @@ def test_mixing_plays_until_it_is_paused(open_figure, motion):
     page.wait_for_function("() => !document.querySelector('.words').textContent.includes(' 0% of')")
     page.get_by_role("button", name="Pause").press("Enter")
     still = picture(page)
-    assert still != before
+    assert still != before, words(page)
     page.wait_for_timeout(300)
     assert picture(page) == still
 
