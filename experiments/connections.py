@@ -31,15 +31,15 @@ CODE_DIM, ENCODER_UNITS = 16, (512, 256)
 IMAGE, PIXELS, BATCH_SIZE = (28, 28, 1), 784, 64
 GAME = {"loss": "relativistic", "penalty_batch": 8}
 RECIPES = {
-    "autoencoder": {"epochs": 24, "adam": {"rate": 1e-3}},
-    "variational": {"epochs": 21, "adam": {"rate": 1e-3}},
+    "autoencoder": {"epochs": 18, "adam": {"rate": 1e-3}},
+    "variational": {"epochs": 18, "adam": {"rate": 1e-3}},
     "adversarial": {
-        "epochs": 14,
+        "epochs": 13,
         "adam": {"rate": 1e-3, "beta_1": 0.5, "beta_2": 0.99},
         "settings": {**GAME, "r1": 0.1, "r2": 0.1, "adversarial_weight": 10.0},
     },
     "vae_gan": {
-        "epochs": 6,
+        "epochs": 5,
         "adam": {"rate": 2e-3, "beta_1": 0.0, "beta_2": 0.99},
         "settings": {**GAME, "r1": 0.3, "r2": 0.3, "reconstruction_weight": 0.3, "kl_weight": 0.05},
     },

@@ -1,0 +1,126 @@
+// --- What is computed ---
+
+const CLASSES = 10;
+
+// How many of the `count` codes nearest to a point have each label.
+export function neighbours(point, codes, labels, count) {
+  const far = codes.map(([x, y], at) => [(x - point[0]) ** 2 + (y - point[1]) ** 2, labels[at]]);
+  const counts = new Array(CLASSES).fill(0);
+  for (const [, label] of far.sort((a, b) => a[0] - b[0]).slice(0, count)) counts[label]++;
+  return counts;
+}
+
+// A square that holds all but the outermost codes: its middle, and half its side.
+export function window2d(codes) {
+  const sides = [0, 1].map((axis) => {
+    const sorted = codes.map((code) => code[axis]).sort((a, b) => a - b);
+    return [0.01, 0.99].map((share) => sorted[Math.round(share * (sorted.length - 1))]);
+  });
+  const half = 0.55 * Math.max(...sides.map(([low, high]) => high - low));
+  return { middle: sides.map(([low, high]) => (low + high) / 2), half };
+}
+
+// --- What is shown ---
+
+const NEAREST = 15;
+const NAMES = { autoencoder: "autoencoder", vae: "VAE", gan: "GAN" };
+
+function render({ model, el }) {
+  const figure = new Figure(el, model, { beside: true });
+  const decoders = model.get("decoders");
+  for (const one of Object.values(decoders)) {
+    one.network = unpack(one.layers, one.weights);
+    one.view = window2d(one.codes);
+  }
+  const state = { name: "vae", at: [0, 0] }; // −1 to 1 across the map
+  let image;
+
+  // -- pictures --
+
+  const chosen = () => decoders[state.name];
+  const latent = () => state.at.map((value, axis) => chosen().view.middle[axis] + value * chosen().view.half);
+  const pixels = new Pixels();
+
+  const map = figure.canvas({
+    label: "The plane of latents, each number a digit's code. Drag the ring, use the sliders, or the arrow keys.",
+    ratio: 1,
+    draw(context, width, height, colours) {
+      const { codes, labels, view } = chosen();
+      const [x, y] = view.middle.map((value) => [value - view.half, value + view.half]);
+      const axes = new Axes(context, width, height, colours, { x, y, left: 8, bottom: 8, top: 8, right: 8 });
+      const hues = [colours.blue, colours.orange, colours.green, colours.pink, colours.soft];
+      Object.assign(context, { textAlign: "center", textBaseline: "middle" });
+      codes.forEach((code, at) => {
+        context.fillStyle = hues[labels[at] % hues.length];
+        context.fillText(labels[at], axes.px(code[0]), axes.py(code[1]));
+      });
+      const size = Math.round(width / 4);
+      const [px, py] = [axes.px(latent()[0]), axes.py(latent()[1])];
+      Object.assign(context, { strokeStyle: colours.ink, lineWidth: 3 });
+      context.beginPath();
+      context.arc(px, py, 9, 0, 2 * Math.PI);
+      context.stroke();
+      pixels.ink(context, image, px < width / 2 ? width - size - 8 : 8, 8, size, colours); // in the corner that is free
+    },
+  });
+
+  // -- controls --
+
+  figure.choice({
+    label: "Decoder",
+    options: Object.entries(NAMES),
+    value: state.name,
+    change(name) {
+      state.name = name;
+      update();
+    },
+  });
+  const sliders = ["Across", "Up"].map((label, axis) =>
+    figure.slider({
+      label,
+      min: -1,
+      max: 1,
+      step: 0.02,
+      value: 0,
+      text: () => decimal(latent()[axis]),
+      change(value) {
+        state.at[axis] = value;
+        update();
+      },
+    }),
+  );
+
+  function place(x, y) {
+    state.at = [clamp(x, -1, 1), clamp(y, -1, 1)];
+    update();
+  }
+
+  function move(x, y) {
+    const inside = map.clientWidth - 16; // between the margins
+    place((2 * (x - 8)) / inside - 1, 1 - (2 * (y - 8)) / inside);
+  }
+
+  figure.drag(map, { down: move, move });
+  figure.keys(map, { arrows: (dx, dy) => place(state.at[0] + 0.04 * dx, state.at[1] - 0.04 * dy), act() {} })(true);
+
+  // -- words --
+
+  function update() {
+    const { network, codes, labels } = chosen();
+    image = network.forward(Float32Array.from(latent()), 1).slice();
+    sliders.forEach((slider, axis) => slider.set(state.at[axis]));
+    const counts = neighbours(latent(), codes, labels, NEAREST);
+    const met = counts.map((count, digit) => [count, digit]).filter(([count]) => count);
+    const names = met.sort((a, b) => b[0] - a[0]).map(([count, digit]) => `${digit} (${count})`);
+    figure.say(
+      `The ${NAMES[state.name]}'s decoder at (${latent().map((value) => decimal(value)).join(", ")}). Among the ` +
+        `${NEAREST} nearest codes are the digits ${names.join(", ")}.`,
+    );
+    figure.redraw();
+  }
+
+  update();
+  return () => figure.close();
+}
+
+export default { render };

@@ -1,0 +1,36 @@
+"""The plane of latents of an autoencoder, a VAE and a GAN, and what their decoders make of a point in it."""
+
+import functools
+
+from traitlets import Dict, Unicode
+
+from helpers import explorer
+from helpers.widgets import networks
+from helpers.widgets.base import Figure
+
+
+class LatentExplorer(Figure):
+    """Three decoders with two latents, side by side in one map: drag a point, see its digit."""
+
+    uses = ("nn.js", "pixels.js")
+    title = Unicode("A map of digits to explore").tag(sync=True)
+    alt = Unicode(
+        "A plane of two latents with a dot for each of 500 digits, coloured by pairs of classes and named by digits, "
+        "and beside it the picture that a decoder makes of the point one drags, or moves by sliders or arrow keys. The "
+        "decoder is that of an autoencoder, of a variational autoencoder or of a GAN. Words below say which digits lie "
+        "nearest to the point."
+    ).tag(sync=True)
+    decoders = Dict(help="name → layers, weights (base64 by anywidget's buffers), codes and labels").tag(sync=True)
+
+    def __init__(self, **traits):
+        super().__init__(**stored(), **traits)
+
+
+@functools.cache
+def stored():
+    """Return the three decoders and the points of their maps."""
+    runs, decoders = explorer.runs(), {}
+    for name in explorer.NAMES:
+        layers, weights = networks.pack(explorer.load(name))
+        decoders[name] = {"layers": layers, "weights": weights} | {key: runs[name][key] for key in ("codes", "labels")}
+    return {"decoders": decoders}

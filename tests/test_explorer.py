@@ -1,0 +1,33 @@
+"""The decoders with two latents: what is built, and what the experiment measures."""
+
+import numpy as np
+import pytest
+
+from experiments import explorer as experiment
+from helpers import datasets, explorer
+
+
+def test_decoder_gives_pixels_and_logits():
+    pixels, logits = explorer.decoder(), explorer.decoder(activation=None)
+    pixels.set_weights(logits.get_weights())
+    latents = np.random.default_rng(0).normal(size=(5, 2)).astype("float32")
+    np.testing.assert_allclose(pixels(latents), 1 / (1 + np.exp(-np.array(logits(latents)))), atol=1e-6)
+    assert pixels(latents).shape == (5, 784)
+
+
+def test_codes_are_those_of_the_first_digits_and_the_error_is_theirs():
+    mnist = datasets.load_mnist()
+    encoder, decoder = experiment.encoder(explorer.LATENTS), explorer.decoder()
+    found = experiment.measure(decoder, encoder, mnist.validation_images, mnist.validation_labels)
+    rows = mnist.validation_images[:500].reshape(-1, 784)
+    np.testing.assert_allclose(found["codes"], encoder(rows), atol=6e-4)
+    np.testing.assert_array_equal(found["labels"], mnist.validation_labels[:500])
+    redrawn = np.array(decoder(np.float32(found["codes"])))
+    np.testing.assert_allclose(found["sse"], np.square(rows - redrawn).sum(axis=1).mean(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "vae"])
+def test_stored_decoder_has_the_recorded_error(name):
+    run, mnist = explorer.runs()[name], datasets.load_mnist()
+    found = experiment.squared_error(explorer.load(name), np.float32(run["codes"]), mnist.test_images[:500])
+    np.testing.assert_allclose(found, run["sse"], rtol=1e-4)
