@@ -6,7 +6,17 @@ from docutils import nodes
 from nbformat import v4
 from sphinx.application import Sphinx
 
-from tools.sphinx_book import CLAIM, CLAIM_COLUMNS, RUN, RUN_COLUMNS, claim_row, readable, title
+from tools.sphinx_book import (
+    CLAIM,
+    CLAIM_COLUMNS,
+    RUN,
+    RUN_COLUMNS,
+    WIDGET_STATE,
+    claim_row,
+    live_figure,
+    readable,
+    title,
+)
 
 EXTENSIONS = ["myst_parser", "sphinxcontrib.bibtex", "tools.sphinx_book"]
 TOC = "format: jb-book\nroot: status\nchapters: [{file: one.ipynb}, {file: two.ipynb}]\n"
@@ -91,6 +101,34 @@ def test_status_page_follows_a_notebook(book):
     doctree, html = build(book)
     assert "None." in doctree.astext()
     assert "NOT MET" not in html
+
+
+def show_figures(path):
+    """Give a notebook the saved states of two figures, one of whose scripts holds the end of an element."""
+    book = nbformat.read(path, as_version=4)
+    names = {"a": "Other", "b": "Explorer"}
+    states = {key: {"_anywidget_id": f"module.{name}", "title": name, "alt": "<b>"} for key, name in names.items()}
+    states["b"]["_esm"] = "'</script>'"
+    book.metadata.widgets = {WIDGET_STATE: {"state": {key: {"state": state} for key, state in states.items()}}}
+    nbformat.write(book, path)
+
+
+@pytest.mark.filterwarnings("default")
+def test_figure_of_a_chapter_is_shown_on_a_page_without_code(book):
+    show_figures(book / "one.ipynb")
+    (book / "status.md").write_text("# Status\n\n```{live-figure} one Explorer\n```\n")
+    _, page = build(book)
+    assert f"""<script type="{WIDGET_STATE}">{{"state": {{"b": """ in page
+    assert "'<\\/script>'" in page
+    assert '{"model_id": "b"' in page
+    assert "<noscript>Explorer. &lt;b&gt; It needs JavaScript.</noscript>" in page
+    assert '<script defer src="_static/anywidget-static.js"></script>' in page
+
+
+def test_unknown_figure_is_named(book):
+    show_figures(book / "one.ipynb")
+    with pytest.raises(ValueError, match=r"got 'Explorers', expected an interactive figure that one\.ipynb shows"):
+        live_figure(book / "one.ipynb", "Explorers")
 
 
 @pytest.mark.parametrize(

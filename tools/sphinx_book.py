@@ -1,5 +1,5 @@
-"""Sphinx extension of the book: claims.json and the status page from committed notebooks, a page at the root, and words
-in the place of interactive figures where no script runs."""
+"""Sphinx extension of the book: claims.json and the status page from committed notebooks, a page at the root, and
+interactive figures on pages without code, with words in their place where no script runs."""
 
 import html
 import json
@@ -28,6 +28,8 @@ FRONT_DOOR = """<!DOCTYPE html>
   <body><a href="{first}.html">{title}</a></body>
 </html>
 """
+LOADER = "anywidget-static.js"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = re.compile(r'<script type="application/vnd.jupyter.widget-view\+json">(.*)</script>')
 CLAIM_COLUMNS = ["claim", "value", "bound", "holds", "source"]
 RUN_COLUMNS = ["notebook", "seconds", "memory", "device", "versions", "date"]
@@ -202,6 +204,12 @@ class StatusDirective(SphinxDirective):
         return nodes.paragraph("", "", *self.parse_inline(text)[0])
 
 
+def alternative(state):
+    """Return the HTML that stands for an interactive figure where no script runs."""
+    words = html.escape(f"{state['title']}. {state['alt']} It needs JavaScript.")
+    return f"<noscript>{words}</noscript>"
+
+
 def add_noscript(app, doctree):
     """Put the text alternative of each interactive figure where it stands, for browsers that run no script."""
     for node in list(doctree.findall(nodes.raw)):
@@ -209,14 +217,68 @@ def add_noscript(app, doctree):
         if found:
             files = app.env.nb_metadata[app.env.docname]["js_files"]
             states = json.loads(files["ipywidgets_state"][1]["body"])["state"]
-            state = states[json.loads(found[1])["model_id"]]["state"]
-            words = html.escape(f"{state['title']}. {state['alt']} It needs JavaScript.")
-            node.parent.insert(node.parent.index(node), nodes.raw("", f"<noscript>{words}</noscript>", format="html"))
+            words = alternative(states[json.loads(found[1])["model_id"]]["state"])
+            node.parent.insert(node.parent.index(node), nodes.raw("", words, format="html"))
+
+
+def live_figure(path, name):
+    """Return the identifier and the saved model of an interactive figure in a notebook.
+
+    Parameters
+    ----------
+    path : Path
+        A committed ``.ipynb``.
+    name : str
+        The figure's class.
+
+    Returns
+    -------
+    identifier : str
+    model : dict
+
+    Raises
+    ------
+    ValueError
+        If the notebook holds no such figure.
+    """
+    states = nbformat.read(path, as_version=4).metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    for identifier, model in states.items():
+        if model["state"].get("_anywidget_id", "").rpartition(".")[2] == name:
+            return identifier, model
+    raise ValueError(f"live-figure: got {name!r}, expected an interactive figure that {path.name} shows")
+
+
+class LiveFigureDirective(SphinxDirective):
+    """The directive ``{live-figure} CHAPTER NAME``: a chapter's interactive figure on a page that has no code."""
+
+    required_arguments = 2
+
+    def run(self):
+        """Return what MyST-NB writes for a widget, with its text alternative."""
+        chapter, name = self.arguments
+        path = Path(self.env.srcdir, chapter).with_suffix(".ipynb")
+        self.env.note_dependency(str(path))
+        identifier, model = live_figure(path, name)
+        states = json.dumps({"state": {identifier: model}, "version_major": 2, "version_minor": 0})
+        view = json.dumps({"model_id": identifier, "version_major": 2, "version_minor": 0})
+        parts = [
+            script(states.replace("</", "<\\/"), WIDGET_STATE),
+            alternative(model["state"]),
+            script(view, WIDGET_STATE.replace("state", "view")),
+            f'<script defer src="{"../" * self.env.docname.count("/")}_static/{LOADER}"></script>',
+        ]
+        return [nodes.raw("", "\n".join(parts), format="html")]
+
+
+def script(text, kind):
+    """Return an HTML script element that holds data of a kind."""
+    return f'<script type="{kind}">{text}</script>'
 
 
 def setup(app):
     """Register with Sphinx; the event comes at every build, also one that finds no page changed."""
     app.add_directive("claims", StatusDirective)
+    app.add_directive("live-figure", LiveFigureDirective)
     app.connect("doctree-read", add_noscript)
     app.connect("html-collect-pages", write_front_door)
     app.connect("html-collect-pages", write_claims)

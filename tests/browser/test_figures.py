@@ -17,7 +17,7 @@ from helpers.widgets.digits_on_request import DigitsOnRequest
 from helpers.widgets.draw_a_digit import DrawADigit
 from helpers.widgets.optimal_discriminator import OptimalDiscriminator
 from helpers.widgets.point_gan import PointGAN
-from tools.pages import ROOT, notebooks
+from tools.pages import ROOT, pages
 
 # How a key changes a figure's picture: the control's role and name, the key, and the event at which it acts.
 KEYS = {
@@ -28,7 +28,8 @@ KEYS = {
     PointGAN: ("checkbox", "Net of G", "Space", "keyup"),
 }
 VIEWS = 'script[type="application/vnd.jupyter.widget-view+json"]'
-WITH_FIGURES = [path for path in notebooks() if VIEWS[13:-2] in (ROOT / path).read_text(encoding="utf-8")]
+SIGNS = (VIEWS[13:-2], "{live-figure}")
+WITH_FIGURES = [path for path in pages() if any(sign in (ROOT / path).read_text(encoding="utf-8") for sign in SIGNS)]
 
 # Runs `code`, a function of the figure's module and of further arguments.
 CALL = """async ([script, code, ...args]) => {
