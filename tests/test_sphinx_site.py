@@ -140,3 +140,9 @@ def test_long_description_ends_at_a_word():
     assert len(text) <= DESCRIPTION_LENGTH + 2
     assert text.endswith("word …")
     assert description(publish_doctree("")) == ""
+
+
+def test_icons_come_from_the_stylesheet_alone(built):
+    static = built("") / "_static"
+    assert (static / "scripts/fontawesome.js").read_bytes() == b""
+    assert ".fa-bars:before" in (static / "styles/pydata-sphinx-theme.css").read_text(encoding="utf-8")

@@ -37,6 +37,8 @@ PDF = "book.pdf"
 # `tools.pdf` puts the link in the place when it has made the file, and a page built later has it at once.
 PDF_PLACE = "<!-- the book as a PDF -->"
 PDF_LINK = f'<p>The book on paper: <a href="../{PDF}">all chapters as one PDF</a>.</p>'
+# Half of a page's weight: it draws again, as pictures, the icons that the theme's stylesheet shows from a font.
+ICON_SCRIPT = "_static/scripts/fontawesome.js"
 # The folds of code cells: a name that is not the text shown.
 MENDED = {'<summary aria-label="Toggle hidden content">': "<summary>"}
 
@@ -133,6 +135,13 @@ def write_sources(app, exception):
         bootstrap.write_copies(sources, address, app.srcdir)
 
 
+def drop_icon_script(app, exception):
+    """Leave the theme's icon script empty."""
+    script = Path(app.outdir) / ICON_SCRIPT
+    if not exception and script.exists():
+        script.write_text("", encoding="utf-8")
+
+
 def write_sitemap(app):
     """Write sitemap.xml and robots.txt, which must name whole addresses, where the site has one."""
     base = app.config.html_baseurl
@@ -162,4 +171,5 @@ def setup(app):
     app.connect("html-collect-pages", write_sitemap)
     app.connect("html-collect-pages", not_found)
     app.connect("build-finished", write_sources)
+    app.connect("build-finished", drop_icon_script)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,6 @@
 """Every page of the built book in a real browser: whole, silent and on its own."""
 
+import gzip
 import re
 from types import SimpleNamespace
 
@@ -39,16 +40,27 @@ def watch(page, site):
 def visit(request, browser, site):
     """A page of the table of contents, loaded once for all its tests."""
     page = browser.new_page()
-    problems = watch(page, site)
+    problems, replies = watch(page, site), {}
+    page.on("response", lambda reply: replies.setdefault(reply.url, reply))
     page.goto(f"{site}/{request.param.with_suffix('.html')}", wait_until="networkidle")
     page.evaluate("async () => { if (window.MathJax) await MathJax.startup.promise }")
     page.wait_for_function(LOADED)
-    yield SimpleNamespace(page=page, problems=problems, path=request.param)
+    weight = sum(wire_bytes(reply.body()) for url, reply in replies.items() if url.startswith(site))
+    yield SimpleNamespace(page=page, problems=problems, path=request.param, weight=weight)
     page.close()
+
+
+def wire_bytes(body):
+    """Return the bytes of a file as a host sends it: compressed by gzip where that is shorter."""
+    return min(len(body), len(gzip.compress(body, 6)))
 
 
 def test_page_logs_no_error_and_asks_only_its_own_site(visit):
     assert visit.problems == []
+
+
+def test_page_is_light(visit):
+    assert visit.weight <= 1_500_000
 
 
 def test_title_is_the_heading(visit):
