@@ -77,6 +77,7 @@ REQUIRED = {
         "grid-gaussian-latent-high-quality-percent": {"at_least": 94},
         "grid-nearest-gap-bits": {},  # the counts miss it: the piles are dots
         "grid-nearest-gap-gaussian-latent": {},
+        "stacked-mnist-modes": {"at_least": 990},
     },
     "book/gans/evaluation": {
         "best-gan-fdd-over-real": {"at_most": 2.5},

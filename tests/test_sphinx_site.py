@@ -4,13 +4,15 @@ import re
 from urllib.parse import urljoin, urlsplit
 
 import nbformat
+import numpy as np
 import pytest
 from docutils.core import publish_doctree
 from nbformat import v4
+from PIL import Image
 from sphinx.application import Sphinx
 
 from tools.bootstrap import SETTING
-from tools.sphinx_site import DESCRIPTION_LENGTH, description
+from tools.sphinx_site import DESCRIPTION_LENGTH, description, slim
 
 EXTENSIONS = ["myst_nb", "sphinx_book_theme", "tools.sphinx_site"]
 TOC = "format: jb-book\nroot: index\nchapters: [{file: part/one.ipynb}]\n"
@@ -146,3 +148,21 @@ def test_icons_come_from_the_stylesheet_alone(built):
     static = built("") / "_static"
     assert (static / "scripts/fontawesome.js").read_bytes() == b""
     assert ".fa-bars:before" in (static / "styles/pydata-sphinx-theme.css").read_text(encoding="utf-8")
+
+
+def test_pictures_are_lighter_and_look_alike(tmp_path):
+    ramp = np.tile(np.linspace(0, 255, 400).astype("uint8"), (300, 1))
+    halves = [ramp, ramp // 2, 255 - ramp], [255 - ramp, ramp, ramp // 3]  # two colour maps
+    picture = np.concatenate([np.stack([*half, np.full_like(ramp, 255)], axis=-1) for half in halves])
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    heavy = (tmp_path / "a.png").stat().st_size
+    slim(tmp_path / "a.png")
+    light = np.asarray(Image.open(tmp_path / "a.png").convert("RGBA"))
+    assert (tmp_path / "a.png").stat().st_size < heavy
+    assert np.abs(light.astype(int) - picture).max() <= 12
+
+
+def test_transparent_pictures_stay_as_they_are(tmp_path):
+    Image.new("RGBA", (9, 9), (10, 20, 30, 40)).save(tmp_path / "a.png")
+    slim(tmp_path / "a.png")
+    assert Image.open(tmp_path / "a.png").getpixel((4, 4)) == (10, 20, 30, 40)

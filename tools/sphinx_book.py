@@ -256,9 +256,9 @@ class LiveFigureDirective(SphinxDirective):
     def run(self):
         """Return what MyST-NB writes for a widget, with its text alternative."""
         chapter, name = self.arguments
-        path = Path(self.env.srcdir, chapter).with_suffix(".ipynb")
-        self.env.note_dependency(str(path))
-        identifier, model = live_figure(path, name)
+        relative, path = self.env.relfn2path(f"{chapter}.ipynb")  # from this page, as in {doc}
+        self.env.note_dependency(relative)
+        identifier, model = live_figure(Path(path), name)
         states = json.dumps({"state": {identifier: model}, "version_major": 2, "version_minor": 0})
         view = json.dumps({"model_id": identifier, "version_major": 2, "version_minor": 0})
         parts = [

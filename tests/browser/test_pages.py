@@ -36,6 +36,12 @@ def watch(page, site):
     return problems
 
 
+def wait_for_math(page):
+    """Wait until formulas are drawn; on a busy machine their script may come after the network's silence."""
+    page.wait_for_function("() => !window.MathJax || MathJax.startup?.promise")
+    page.evaluate("() => window.MathJax?.startup.promise.then(() => true)")
+
+
 @pytest.fixture(scope="module", params=pages(), ids=str)
 def visit(request, browser, site):
     """A page of the table of contents, loaded once for all its tests."""
@@ -43,7 +49,7 @@ def visit(request, browser, site):
     problems, replies = watch(page, site), {}
     page.on("response", lambda reply: replies.setdefault(reply.url, reply))
     page.goto(f"{site}/{request.param.with_suffix('.html')}", wait_until="networkidle")
-    page.evaluate("async () => { if (window.MathJax) await MathJax.startup.promise }")
+    wait_for_math(page)
     page.wait_for_function(LOADED)
     weight = sum(wire_bytes(reply.body()) for url, reply in replies.items() if url.startswith(site))
     yield SimpleNamespace(page=page, problems=problems, path=request.param, weight=weight)

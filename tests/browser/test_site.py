@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from test_pages import wait_for_math
 
 from tools.bootstrap import repository
 from tools.pages import ROOT, notebooks, pages
@@ -57,7 +58,7 @@ def html(request):
 @pytest.mark.parametrize("name", [*PAGES, *OTHERS])
 def test_axe_finds_no_serious_fault(page, site, axe, name):
     page.goto(f"{site}/{name}", wait_until="load")
-    page.evaluate("async () => { if (window.MathJax) await MathJax.startup.promise }")
+    wait_for_math(page)
     page.evaluate(axe)
     faults = set()
     for theme, options in RUNS.items():
