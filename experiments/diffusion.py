@@ -24,7 +24,7 @@ NAME = "diffusion"
 SEEDS = (0, 1, 2)  # fixed before the runs
 VALIDATION_SEED = 100  # settings are compared with this seed, on validation images
 SAMPLES, SAMPLE_SEED = digit_gan.SAMPLES, digit_gan.SAMPLE_SEED
-WALKS = ((5, 0.0), (10, 0.0), (25, 0.0), (50, 0.0), (10, 1.0), (50, 1.0), (250, 1.0))  # steps and scatter
+WALKS = ((5, 0.0), (10, 0.0), (25, 0.0), (50, 0.0), (10, 1.0), (50, 1.0), (100, 1.0))  # steps and scatter
 BEST_WALK = (50, 1.0)  # chosen on the validation digits
 POINT_SEEDS = mixtures.SEEDS
 POINT_WALKS = ((10, 0.0), (100, 0.0), (100, 1.0))
@@ -42,7 +42,7 @@ class Recipe:
     power: float = 1.0
     rate: float = 1e-3
     batch_size: int = 128
-    epochs: int = 40  # of the digits; the points are drawn anew for each batch
+    epochs: int = 30  # of the digits; the points are drawn anew for each batch
     steps: int = 0  # of the points
     ema: float = 0.999
 
