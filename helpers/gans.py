@@ -420,32 +420,32 @@ class AdversarialModel(keras.Model):
     ----------
     network_names : tuple of str
         The constructor's first arguments, kept as attributes; one of them is "discriminator".
-    painter_name : str
+    generative_name : str
         Which of them makes images of latents.
     optimizer_names : tuple of str
         The first arguments of ``compile``, kept as attributes; the last is "discriminator_optimizer".
     log_names : tuple of str
         What a step returns the means of.
     latent_dim : int
-        Size of a latent vector, read off the painter.
+        Size of a latent vector, read off the generative network.
     """
 
-    network_names = painter_name = optimizer_names = log_names = ()
+    network_names = generative_name = optimizer_names = log_names = ()
 
     def __init__(self, *networks, seed=0, **kwargs):
         super().__init__(**kwargs)
         self.seed = check_integer("seed", seed, low=0)
         for name, network in zip(self.network_names, networks, strict=True):
             setattr(self, name, network)
-        self.latent_dim = self.painter.input_shape[-1]
+        self.latent_dim = self.generative.input_shape[-1]
         self.noise = keras.random.SeedGenerator(self.seed)
         self.trackers = [keras.metrics.Mean(name=name) for name in self.log_names]
         self.built = True
 
     @property
-    def painter(self):
+    def generative(self):
         """The network that makes images of latents."""
-        return getattr(self, self.painter_name)
+        return getattr(self, self.generative_name)
 
     def _set_up(
         self, players, loss, r1=0.0, r2=0.0, gradient_penalty=0.0, penalty_batch=None, compiled=None, **weights
@@ -561,8 +561,8 @@ class AdversarialModel(keras.Model):
 
         Parameters
         ----------
-        images : ndarray of shape (n, ...), the painter's output shape
-            Real images, in the range of the painter's output activation.
+        images : ndarray of shape (n, ...), the generative network's output shape
+            Real images, in the range of the generative network's output activation.
         batch_size : int, default=64
             Images a step, at most n; the last n % batch_size of each epoch's order are left out.
         epochs, callbacks, **kwargs
@@ -580,18 +580,18 @@ class AdversarialModel(keras.Model):
         RuntimeError
             If a loss stops being finite; the message names the step.
         """
-        low, high = _output_range(self.painter)
-        shape = (None, *self.painter.output_shape[1:])
+        low, high = _output_range(self.generative)
+        shape = (None, *self.generative.output_shape[1:])
         images = check_array("images", images, shape=shape, low=low, high=high)
         batches = ShuffledBatches(images, batch_size, seed=self.seed)
         own = [batches.follow_epochs(), StopOnNaN()]
         return super().fit(batches, epochs=epochs, shuffle=False, callbacks=[*own, *(callbacks or [])], **kwargs)
 
-    def _paint(self, painter, count, seed):
+    def _generate(self, network, count, seed):
         """Return `count` images that a network makes of latents drawn with `seed`."""
         count = check_integer("count", count, low=1)
         latents = keras.random.normal((count, self.latent_dim), seed=check_integer("seed", seed, low=0))
-        return painter.predict(latents, batch_size=1000, verbose=0)
+        return network.predict(latents, batch_size=1000, verbose=0)
 
     def save_own_variables(self, store):
         """Store the noise states, which Keras's weight files leave out: a resumed run would repeat old noise."""
@@ -661,7 +661,7 @@ class GAN(AdversarialModel):
     """
 
     network_names = ("generator", "discriminator")
-    painter_name = "generator"
+    generative_name = "generator"
     optimizer_names = ("generator_optimizer", "discriminator_optimizer")
     log_names = ("d_loss", "g_loss", "d_real", "d_fake")
 
@@ -775,7 +775,7 @@ class GAN(AdversarialModel):
         -------
         ndarray of shape (count, ...)
         """
-        return self._paint(self.ema_generator if average else self.generator, count, seed)
+        return self._generate(self.ema_generator if average else self.generator, count, seed)
 
 
 def train_scanned(models, draw, steps, points=1, watch=None):

@@ -62,10 +62,10 @@ def draw_latents(encoded, noise):
 
 
 class _Hybrid(AdversarialModel):
-    """What both have in common: an encoder, a decoder that paints, and a discriminator."""
+    """What both have in common: an encoder, a decoder that generates, and a discriminator."""
 
     network_names = ("encoder", "decoder", "discriminator")
-    painter_name = "decoder"
+    generative_name = "decoder"
 
     def __init__(self, encoder, decoder, discriminator, seed=0, **kwargs):
         if decoder.output_shape != encoder.input_shape:
@@ -85,7 +85,7 @@ class _Hybrid(AdversarialModel):
 
     def sample(self, count, seed):
         """Return `count` images (count, ...) for latents drawn from the prior with `seed`."""
-        return self._paint(self.decoder, count, seed)
+        return self._generate(self.decoder, count, seed)
 
     def _keep(self, values, trained, updates):
         """Keep the statistics of the network that was trained; of the others only dropout's noise moves on."""

@@ -17,7 +17,7 @@ PARTS = {  # the networks that each half of a step moves
 NAMES = ("encoder", "decoder", "discriminator")
 
 
-def painter(outputs="sigmoid"):
+def decoder(outputs="sigmoid"):
     layers = keras.layers
     hidden = [layers.Dense(6), layers.BatchNormalization(), layers.Activation("tanh")]
     return keras.Sequential(
@@ -38,10 +38,10 @@ def small(kind, seed=0, adam=True, **settings):
     make = (lambda: keras.optimizers.Adam(0.01)) if adam else (lambda: keras.optimizers.SGD(1.0))
     settings = {"loss": "relativistic", "r1": 0.3, "r2": 0.3, "penalty_batch": 4, **settings}
     if kind == "aae":
-        model = hybrids.AdversarialAutoencoder(encoder(2), painter(), judge((2,), adam), seed=seed)
+        model = hybrids.AdversarialAutoencoder(encoder(2), decoder(), judge((2,), adam), seed=seed)
         model.compile(make(), make(), **settings)
     else:
-        model = hybrids.VAEGAN(encoder(4), painter(), judge((3, 3, 1), adam), seed=seed)
+        model = hybrids.VAEGAN(encoder(4), decoder(), judge((3, 3, 1), adam), seed=seed)
         model.compile(make(), make(), make(), **settings)
     return model
 
@@ -281,22 +281,22 @@ def test_the_adversary_makes_codes_normal():
     ("build", "message"),
     [
         (
-            lambda: hybrids.AdversarialAutoencoder(encoder(2), painter(), judge((3, 3, 1))),
+            lambda: hybrids.AdversarialAutoencoder(encoder(2), decoder(), judge((3, 3, 1))),
             r"discriminator: its input shape is \(3, 3, 1\), but the encoder makes \(2,\)",
         ),
         (
-            lambda: hybrids.AdversarialAutoencoder(encoder(3), painter(), judge((3,))),
+            lambda: hybrids.AdversarialAutoencoder(encoder(3), decoder(), judge((3,))),
             r"encoder: got output shape \(None, 3\), expected \(None, 2\)",
         ),
         (
-            lambda: hybrids.VAEGAN(encoder(2), painter(), judge((3, 3, 1))),
+            lambda: hybrids.VAEGAN(encoder(2), decoder(), judge((3, 3, 1))),
             r"encoder: got output shape \(None, 2\), expected \(None, 4\)",
         ),
         (
-            lambda: hybrids.VAEGAN(gans.dense_network((4,), (3,), 4), painter(), judge((3, 3, 1))),
+            lambda: hybrids.VAEGAN(gans.dense_network((4,), (3,), 4), decoder(), judge((3, 3, 1))),
             r"decoder: it makes \(3, 3, 1\), expected \(4,\)",
         ),
-        (lambda: hybrids.VAEGAN(encoder(4), painter(), judge((3, 3, 1)), layer=9), "layer: got 9, expected an integer"),
+        (lambda: hybrids.VAEGAN(encoder(4), decoder(), judge((3, 3, 1)), layer=9), "layer: got 9, expected an integer"),
         (lambda: small("aae", adversarial_weight=-1), "adversarial_weight: got -1, expected a number >= 0"),
         (lambda: small("vaegan", kl_weight=float("inf")), "kl_weight: got inf"),
         (lambda: small("aae").fit(255 * IMAGES, verbose=0), "images: got values from .* expected 0 to 1"),
