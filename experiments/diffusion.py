@@ -7,7 +7,7 @@ python -m experiments.diffusion --validate pixels-noise 5  does so for 5 epochs 
 
 The candidates for the pixels differ in what the network says (the clean image, the noise or the velocity) and in what
 its error is counted. After 5 epochs, with 50 steps of fresh noise, their Fréchet distances from the validation digits
-were 232 (image), 582 (velocity) and 1,945 (noise). For the image that walk was the best of those tried (329 in 5 steps).
+were 232 (image), 582 (velocity) and 1,945 (noise). For the image that walk was the best of those tried.
 """
 
 import argparse
