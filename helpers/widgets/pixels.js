@@ -3,8 +3,8 @@
 export const SIDE = 28;
 
 // Images packed as bytes 0 to 255 in a DataView, one after the other → a list of Float32Array.
-export function unpackImages(bytes) {
-  const size = SIDE * SIDE;
+export function unpackImages(bytes, side = SIDE) {
+  const size = side * side;
   return Array.from({ length: bytes.byteLength / size }, (_, image) =>
     Float32Array.from({ length: size }, (_, at) => bytes.getUint8(image * size + at) / 255),
   );
@@ -19,9 +19,9 @@ const blend = (from, to, share) => from.map((value, c) => value + clamp(share, 0
 
 // Draws images on a canvas's context, each pixel a square.
 export class Pixels {
-  constructor() {
-    this.context = make("canvas", { width: SIDE, height: SIDE }).getContext("2d");
-    this.data = this.context.createImageData(SIDE, SIDE);
+  constructor(side = SIDE) {
+    this.context = make("canvas", { width: side, height: side }).getContext("2d");
+    this.data = this.context.createImageData(side, side);
   }
 
   // Ink on paper, at (x, y), `size` wide.

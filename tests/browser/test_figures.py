@@ -12,6 +12,7 @@ from test_pages import watch
 
 from helpers import datasets, gans, metrics, points
 from helpers.widgets import networks
+from helpers.widgets.broken_loop import BrokenLoop
 from helpers.widgets.code_size import CodeSize
 from helpers.widgets.digits_on_request import DigitsOnRequest
 from helpers.widgets.draw_a_digit import DrawADigit
@@ -21,6 +22,7 @@ from tools.pages import ROOT, pages
 
 # How a key changes a figure's picture: the control's role and name, the key, and the event at which it acts.
 KEYS = {
+    BrokenLoop: ("checkbox", "D20", "Space", "keyup"),
     CodeSize: ("slider", "Numbers in the code", "ArrowRight", "keydown"),
     DigitsOnRequest: ("slider", "Direction 1", "ArrowRight", "keydown"),
     DrawADigit: ("application", "The field to draw on", "ArrowUp", "keydown"),
