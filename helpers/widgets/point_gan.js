@@ -122,23 +122,66 @@ export function coverage(points, { centers, std }) {
   return { modes: counts.filter((count) => count > 0).length, quality: (2 * good) / points.length };
 }
 
-// A batch of n points of a mixture whose modes are equally likely.
-export function sample({ centers, std }, n, random) {
-  const points = new Float32Array(2 * n);
-  for (let i = 0; i < n; i++) {
-    const [x, y] = centers[Math.floor(random.uniform() * centers.length)];
-    points.set([x + std * random.normal(), y + std * random.normal()], 2 * i);
+const PLAYERS = ["discriminator", "generator"];
+
+// A GAN in training. Its `state` is all that a step changes, which one thread can hand to another.
+export class Training {
+  constructor(settings, seed = 0) {
+    this.random = new Random(seed);
+    this.gan = new Gan({ ...settings, random: this.random });
+    this.steps = { discriminator: 0, generator: 0 };
+    this.losses = {};
   }
-  return points;
+
+  get state() {
+    const players = PLAYERS.map((player) => {
+      const { network, means, squares, steps } = this.gan.adams[player];
+      return { weights: network.weights, means, squares, steps };
+    });
+    return { players, random: this.random.state, steps: this.steps, losses: this.losses };
+  }
+
+  set state({ players, random, steps, losses }) {
+    PLAYERS.forEach((player, number) => {
+      const { weights, ...moments } = players[number];
+      const adam = Object.assign(this.gan.adams[player], moments);
+      adam.network.weights.forEach((weight, at) => weight.set(weights[at]));
+    });
+    this.random.state = random;
+    Object.assign(this, { steps, losses });
+  }
+
+  // One step of D, of G, or of both, on points of a mixture.
+  step(mixture, who) {
+    const { gan, random } = this;
+    const real = sample(mixture, BATCH, random);
+    const move = {
+      discriminator: () => gan.stepDiscriminator(real, random.normals(2 * BATCH)),
+      generator: () => gan.stepGenerator(random.normals(2 * BATCH), real),
+    };
+    for (const player of who === "both" ? PLAYERS : [who]) {
+      this.losses[player] = move[player]();
+      this.steps[player]++;
+    }
+  }
+}
+
+// The state after so many further steps, or as many as there is time for.
+export function train({ settings, state, mixture, who, steps, milliseconds }) {
+  const training = new Training(settings);
+  training.state = state;
+  const end = performance.now() + milliseconds;
+  for (let made = 0; made < steps && performance.now() < end; made++) training.step(mixture, who);
+  return training.state;
 }
 
 // --- What is shown ---
 
-const VIEW = 2.1; // the square shows −VIEW to VIEW
 const MAP = 24; // places of D's map along an axis
 const NET = 16; // lines of G's net along an axis, and points on each
 const SHOWN = { real: 256, fake: 384, arrows: 48 };
 const SPEEDS = [1, 5, 25, 100, Infinity]; // steps a second
+const SLICES = 25; // a second, at most: how often the thread that trains tells what it has
 const GAMMAS = [0.001, 0.01, 0.03, 0.1, 0.3, 1];
 const RATES = [0.0001, 0.0003, 0.001, 0.003];
 const PEN = 0.06; // spread of the real points around a drawn one
@@ -172,8 +215,8 @@ function render({ model, el }) {
   const mixtures = { ...model.get("mixtures"), drawn: { centers: [], std: PEN } };
   const fixed = new Random(1); // of what is looked at, the same at every step
   const looked = { fake: fixed.normals(2 * SHOWN.fake), net: netLatents(), map: mapPoints() };
-  let gan, random, steps, losses, real, view;
-  let behind = false; // whether the picture's ground and arrows are those of the frame before
+  let training, gan, real, view;
+  let behind = false; // whether the picture's ground and arrows are older than its points
   let drawn = { at: 0, cost: 0 }; // when the picture was drawn, and how long that took, in milliseconds
 
   // -- training --
@@ -181,9 +224,8 @@ function render({ model, el }) {
   const target = () => mixtures[state.data];
 
   function begin() {
-    random = new Random(state.seed);
-    gan = new Gan({ ...state, random });
-    [steps, losses] = [{ discriminator: 0, generator: 0 }, {}];
+    training = new Training(state, state.seed);
+    gan = training.gan;
     lookAnew();
   }
 
@@ -191,19 +233,6 @@ function render({ model, el }) {
   function lookAnew() {
     real = target().centers.length ? sample(target(), SHOWN.real, new Random(2)) : new Float32Array(0);
     figure.redraw();
-  }
-
-  function step() {
-    if (!real.length) return;
-    const batch = sample(target(), BATCH, random);
-    const move = {
-      discriminator: () => gan.stepDiscriminator(batch, random.normals(2 * BATCH)),
-      generator: () => gan.stepGenerator(random.normals(2 * BATCH), batch),
-    };
-    for (const player of state.who === "both" ? ["discriminator", "generator"] : [state.who]) {
-      losses[player] = move[player]();
-      steps[player]++;
-    }
   }
 
   // -- pictures --
@@ -222,12 +251,6 @@ function render({ model, el }) {
       image.data[4 * i + 3] = 255;
     });
     ground.putImageData(image, 0, 0);
-  }
-
-  function drawDots(context, points, place, size, colour) {
-    context.fillStyle = colour;
-    for (let at = 0; at < points.length; at += 2)
-      context.fillRect(place(points[at]) - size / 2, place(-points[at + 1]) - size / 2, size, size);
   }
 
   function drawNet(context, place, colour) {
@@ -285,7 +308,7 @@ function render({ model, el }) {
       view = (pixel) => ((2 * pixel) / width - 1) * VIEW;
       const fake = gan.generator.forward(looked.fake, SHOWN.fake).slice();
       // After a key or a touch the points move at once, and the rest, which takes longer, in the next frame.
-      behind = !behind && !loop.running;
+      behind = !behind;
       if (behind) figure.redraw();
       else {
         if (show.map) makeMap(colours);
@@ -311,6 +334,7 @@ function render({ model, el }) {
   const numeral = (count) => count.toLocaleString("en");
 
   function describe(fake) {
+    const { steps, losses } = training;
     const made = `Steps of D ${numeral(steps.discriminator)}, of G ${numeral(steps.generator)}.`;
     const known = { "of D": losses.discriminator, "of G": losses.generator };
     const last = Object.entries(known).filter(([, loss]) => loss !== undefined);
@@ -331,16 +355,27 @@ function render({ model, el }) {
 
   // -- controls --
 
-  // Milliseconds from one picture to the next while it learns: most of the time is for learning.
+  // Milliseconds from one picture to the next while it learns; most of the time the page is free for input.
   const pause = () => Math.max(reducedMotion() ? 1000 : 60, 5 * drawn.cost);
-  const loop = new Loop(
-    figure,
-    () => {
-      step();
-      if (performance.now() - drawn.at > pause()) figure.redraw();
+  const rate = () => Math.min(SPEEDS[state.speed], SLICES);
+  const loop = new WorkerLoop(figure, model.get("_esm"), {
+    work: "train",
+    ask: () => ({
+      settings: state,
+      state: training.state,
+      mixture: target(),
+      who: state.who,
+      steps: real.length ? SPEEDS[state.speed] / rate() : 0,
+      milliseconds: 1000 / SLICES,
+    }),
+    take(result) {
+      training.state = result;
+      if (performance.now() - drawn.at < pause()) return;
+      behind = true; // so that the next picture is a whole one
+      figure.redraw();
     },
-    () => SPEEDS[state.speed],
-  );
+    rate,
+  });
 
   // What the GAN keeps of the settings can be changed while it learns.
   function set(name, value) {
@@ -363,7 +398,7 @@ function render({ model, el }) {
     label: "Step",
     press() {
       play(false);
-      step();
+      if (real.length) training.step(target(), state.who);
     },
     into: row,
   });

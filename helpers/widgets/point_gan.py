@@ -6,6 +6,7 @@ from helpers import datasets
 from helpers.widgets.base import Figure
 
 MIXTURES = {"ring": datasets.ring().standardised(), "grid": datasets.grid().standardised()}
+TARGETS = {name: {"centers": mixture.centers.tolist(), "std": float(mixture.std)} for name, mixture in MIXTURES.items()}
 
 
 class PointGAN(Figure):
@@ -18,7 +19,7 @@ class PointGAN(Figure):
         "penalty" ("none", "R1" or "R1 + R2"), "gamma" and "rate".
     """
 
-    uses = ("nn.js",)
+    uses = ("nn.js", "plane.js")
     title = Unicode("A GAN in the plane, trained here").tag(sync=True)
     alt = Unicode(
         "A square with real points and the points of a generator, which learns beside a discriminator while one "
@@ -26,9 +27,7 @@ class PointGAN(Figure):
         "generated points, a net of lines shows how the generator bends the plane of its latents. Data, loss, penalty, "
         "learning rate and who learns can be chosen. Below it stand the losses and how many modes are covered."
     ).tag(sync=True)
-    mixtures = Dict(
-        {name: {"centers": mixture.centers.tolist(), "std": float(mixture.std)} for name, mixture in MIXTURES.items()}
-    ).tag(sync=True)
+    mixtures = Dict(TARGETS).tag(sync=True)
     start = Dict({"data": "ring", "loss": "relativistic", "penalty": "R1 + R2", "gamma": 0.1, "rate": 0.001}).tag(
         sync=True
     )

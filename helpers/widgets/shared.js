@@ -309,8 +309,49 @@ export class Loop {
     this.waiting = false;
     if (!this.running || !this.seen) return;
     this.step();
+    this.rest();
+  }
+
+  rest() {
     this.due = Math.max(this.due + 1000 / this.rate(), performance.now() - 100);
     this.next();
+  }
+}
+
+// The same for work that takes long: ask() returns a task, a thread of its own makes work(task) of it, and take() gets
+// that, unless the loop was stopped meanwhile. `work` is the name of a function of the figure's script; task and result
+// are numbers, lists and the like, for they are copied.
+export class WorkerLoop extends Loop {
+  constructor(figure, script, { work, ask, take, rate }) {
+    super(figure, ask, rate);
+    Object.assign(this, { script, work, take, stops: 0 });
+    figure.closing.signal.addEventListener("abort", () => this.worker?.terminate());
+  }
+
+  // A thread with the figure's own script, so that it needs no further file.
+  hire() {
+    const answer = `\nonmessage = ({ data: [stops, task] }) => postMessage([stops, ${this.work}(task)]);`;
+    const address = URL.createObjectURL(new Blob([this.script, answer], { type: "text/javascript" }));
+    const worker = new Worker(address, { type: "module" });
+    worker.onmessage = ({ data: [stops, result] }) => {
+      URL.revokeObjectURL(address);
+      this.waiting = false;
+      this.rest();
+      if (stops === this.stops) this.take(result);
+    };
+    return worker;
+  }
+
+  stop() {
+    super.stop();
+    this.stops++;
+  }
+
+  turn() {
+    this.waiting = this.running && this.seen; // until the answer comes
+    if (!this.waiting) return;
+    this.worker ??= this.hire();
+    this.worker.postMessage([this.stops, this.step()]);
   }
 }
 

@@ -161,6 +161,23 @@ def test_training_steps_are_those_of_the_books_gan(call, loss, penalty):
         assert max(np.abs(np.reshape(a, b.shape) - b).max() for a, b in pairs) <= 1e-5
 
 
+HANDED = """({ Training, train }) => {
+  const settings = { loss: "relativistic", penalty: "R1 + R2", gamma: 0.1, rate: 1e-3 };
+  const common = { settings, mixture: { centers: [[0, 1], [1, 0]], std: 0.1 }, who: "both", milliseconds: 1e5 };
+  const whole = new Training(settings, 5);
+  for (let i = 0; i < 5; i++) whole.step(common.mixture, common.who);
+  let { state } = new Training(settings, 5);
+  for (const steps of [2, 0, 3]) state = structuredClone(train({ ...common, state, steps }));
+  return [whole.state, state].map((one) => JSON.stringify(one));
+}"""
+
+
+def test_training_handed_to_a_thread_and_back_is_the_same(call):
+    whole, in_slices = call(PointGAN, HANDED)
+    assert in_slices == whole
+    assert '"steps":{"discriminator":5,"generator":5}' in whole
+
+
 def test_coverage_is_the_books(call):
     mixture = datasets.grid().standardised()
     rng = np.random.default_rng(0)
@@ -321,6 +338,39 @@ def test_players_learn_one_at_a_time_by_keys(open_figure):
     assert words(page).startswith("Steps of D 2, of G 2.")
 
 
+def test_gan_starts_anew_while_it_plays(open_figure):
+    page = open_figure(PointGAN())
+    start = picture(page)
+    play = page.get_by_role("button", name="Play")
+    play.press("Enter")
+    page.wait_for_function("() => !document.querySelector('.words').textContent.startsWith('Steps of D 0')")
+    assert picture(page) != start
+    page.get_by_role("button", name="Start anew").press("Enter")
+    play.press("Enter")  # the answer to the task of the first game is still to come
+    page.get_by_role("button", name="Pause").press("Enter")
+    made = words(page)
+    page.wait_for_timeout(300)
+    assert words(page) == made
+    assert steps_made(page) < 40
+
+
+RENDER = """(module, state) => {
+  const el = document.body.appendChild(document.createElement("div"));
+  window.end = module.default.render({ model: new Map(Object.entries(state)), el });
+  el.querySelector("button").click();
+}"""
+
+
+def test_thread_ends_with_its_figure(open_figure):
+    page, figure = open_figure(OptimalDiscriminator()), PointGAN()
+    state = {name: getattr(figure, name) for name in ("title", "alt", "_esm", "start", "mixtures")}
+    with page.expect_event("worker"):
+        page.evaluate(CALL, [figure._esm, RENDER, state])
+    page.evaluate("window.end()")
+    page.wait_for_timeout(500)
+    assert page.workers == []
+
+
 def test_gan_learns_a_drawing_made_with_a_finger_and_with_keys(open_figure):
     page = open_figure(PointGAN(), has_touch=True, viewport={"width": 360, "height": 740})
     choose(page, "Real points", "d")
@@ -415,4 +465,4 @@ def test_gan_trains_and_the_page_stays_responsive(open_figure):
     print(f"{rate:.0f} steps a second, {playing:.1f} ms from key to frame meanwhile, {step:.1f} ms from key to frame")
     print(f"with a step between; machine slower by {factor:.1f}")
     assert rate >= 100 / factor
-    assert max(playing, step) <= 50 * factor  # three frames
+    assert max(playing, step) <= 16 * factor
