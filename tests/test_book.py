@@ -99,6 +99,14 @@ REQUIRED = {
         "evaluation-parzen-improved": {},
         "evaluation-parzen-source": {},
     },
+    "book/practice/connections": {
+        "plain-autoencoder-random-codes-fdd-over-real": {},
+        "vae-fdd-over-real": {},
+        "adversarial-autoencoder-fdd-over-real": {},
+        "vae-gan-fdd-over-real": {},
+        "gan-fdd-over-real": {},
+        "connections-random-codes-over-gan": {"at_least": 5},
+    },
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 from experiments import (
     autoencoder_codes,
     conditional_gan,
+    connections,
     digit_gan,
     gan_recipes,
     ladder,
@@ -230,3 +231,27 @@ def test_the_recipe_of_a_thousand_modes_is_the_reported_one():
     assert (result["recipe"], result["networks"]) == (stacked_mnist.RECIPE, stacked_mnist.NETWORKS)
     assert [run["seed"] for run in result["runs"]] == list(stacked_mnist.SEEDS)
     assert all(len(run["history"]["d_loss"]) == stacked_mnist.RECIPE["epochs"] for run in result["runs"])
+
+
+# --- Five models on one budget ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", connections.KINDS)
+def test_the_reported_distances_of_the_five_models(name, mnist, real_features):
+    runs = {(run["model"], run["seed"]): run for run in record.read("connections")["runs"]}
+    reported = runs[name, connections.SEEDS[0]]
+    for origin, how in reported["origins"].items():
+        digits = connections.samples(connections.load(name), *how)
+        distance = metrics.frechet_distance(metrics.features(digits), real_features)
+        assert distance == pytest.approx(reported[origin]["fdd"], rel=1e-3)
+        sharpness = metrics.sharpness(digits) / metrics.sharpness(mnist.test_images)
+        assert sharpness == pytest.approx(reported[origin]["sharpness_over_real"], rel=1e-3)
+
+
+def test_the_recipes_of_the_five_models_are_the_reported_ones():
+    result = record.read("connections")
+    assert result["recipes"] == json.loads(json.dumps(connections.RECIPES))
+    runs = {(run["model"], run["seed"]): run for run in result["runs"]}
+    assert set(runs) == {(name, seed) for name in connections.KINDS for seed in connections.SEEDS}
+    for (name, _), run in runs.items():
+        assert {len(values) for values in run["history"].values()} == {connections.RECIPES[name]["epochs"]}
