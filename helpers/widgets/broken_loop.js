@@ -260,12 +260,13 @@ function render({ model, el }) {
       const curves = LINES.map(([name, text, colour]) => [text, colours[colour], means(history[name], chunk)]);
       const known = curves.filter(([, , values]) => values.some(Number.isFinite));
       const top = Math.min(6, known.flatMap(([, , values]) => values).reduce((a, b) => (b > a ? b : a), 1.4));
-      const axes = new Axes(context, width, height, colours, { x: [0, limit], y: [0, 1.1 * top], top: 24, left: 32 });
+      const room = { left: 32, top: 24, right: 14 };
+      const axes = new Axes(context, width, height, colours, { x: [0, limit], y: [0, 1.1 * top], ...room });
       axes.ticks(marks(limit), marks(top), 1);
       axes.line([0, limit], [Math.LN2, Math.LN2], colours.ink, 1.2, [5, 4]);
       axes.line([ENDS, ENDS], [0, 1.1 * top], colours.soft, 1, [2, 3]);
       for (const [, colour, values] of known) drawCurve(axes, values.map((one) => Math.min(one, top)), chunk, colour);
-      axes.legend(["Loss of", colours.soft], ...known, ["- - log 2", colours.ink], ["⋮ source ends", colours.soft]);
+      axes.legend(["Loss:", colours.soft], ...known, ["- - log 2", colours.ink], ["⋮ source ends", colours.soft]);
     },
   });
 
@@ -291,12 +292,13 @@ function render({ model, el }) {
     ratio: 0.15,
     least: 62,
     draw(context, width, height, colours) {
+      const most = Math.max(1, ...Object.values(change)); // the whole width is 100%, or the larger change
       Object.assign(context, { textAlign: "left", textBaseline: "middle" });
       [["discriminator", "D", "blue"], ["generator", "G", "orange"]].forEach(([name, text, colour], row) => {
         const y = 14 + 30 * row;
         const far = change[name];
         context.fillStyle = colours[colour];
-        context.fillRect(0, y + 4, Math.min(1, far) * width, 8);
+        context.fillRect(0, y + 4, (far / most) * width, 8);
         context.strokeStyle = colours.line;
         context.strokeRect(0.5, y + 4.5, width - 1, 7);
         context.fillStyle = colours.ink;
@@ -313,7 +315,8 @@ function render({ model, el }) {
   function describe(shown) {
     const made = history.generator.length;
     const passes = decimal(visited / digits.length, 1);
-    const parts = [`Iteration ${numeral(made)}, ${passes} passes over the real digits. ${on.size} defects are on.`];
+    const parts = [`Iteration ${numeral(made)}, ${passes} passes over the real digits.`];
+    parts.push(`${on.size} ${on.size === 1 ? "defect is" : "defects are"} on.`);
     const losses = LINES.filter(([name]) => Number.isFinite(seen[name]));
     if (losses.length) {
       const last = losses.map(([name, text]) => `${text} ${decimal(seen[name], 3)}`);
