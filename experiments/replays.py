@@ -4,7 +4,6 @@ python -m experiments.replays    makes the runs that are missing, then writes th
 """
 
 import dataclasses
-import time
 
 import numpy as np
 from tqdm import tqdm
@@ -13,17 +12,19 @@ from experiments import mixtures, record, training
 from helpers import gans
 
 NAME = "replays"
-KINDS = (("non-saturating", False), ("RpGAN + R1 + R2", False), ("schedules, Fourier", True))  # and whether with bits
-SEEDS = mixtures.SEEDS[:4]  # the first ones
+POINTS = record.RESULTS / f"{NAME}.npz"
+KEY = ("kind", "bits", "mixture")
+KINDS = (("non-saturating", False), ("schedules, Fourier", True), ("RpGAN + R1 + R2", False))  # and whether with bits
+SEEDS = mixtures.SEEDS[:3]  # the first ones
 MOMENTS, STRIDE = 24, 20  # moments are multiples of the stride, for one compiled loop to serve all
 SHOWN = 200  # of the counted points, the first
 EDGE = 2.1  # a coordinate beyond it is moved to it
-SETTINGS = {"moments": MOMENTS, "stride": STRIDE, "shown": SHOWN, "edge": EDGE, "seeds": SEEDS}
+SETTINGS = {"moments": MOMENTS, "stride": STRIDE, "shown": SHOWN, "edge": EDGE}
 
 
 def jobs():
-    """Return (kind, bits, mixture) of all runs of a seed."""
-    return [(*kind, mixture) for mixture in mixtures.MIXTURES for kind in KINDS]
+    """Return (kind, bits, mixture) of all runs of a seed; the grid, where modes are lost, comes first."""
+    return [(*kind, mixture) for mixture in ("grid", "ring") for kind in KINDS]
 
 
 def moments(steps):
@@ -37,40 +38,16 @@ def to_bytes(points):
     return np.round(np.clip(points, -EDGE, EDGE) * (127 / EDGE)).astype("int8")
 
 
-class Film:
-    """What one GAN covers at each moment, counted as in `mixtures`, and some of the counted points."""
-
-    def __init__(self, mixture, steps):
-        self.mixture, self.moments = mixture, moments(steps)
-        self.counted = {"modes": [], "high_quality": [], "points": []}
-
-    def watch(self, gan, step):
-        """Look if it is time to; the latents are always the same."""
-        if step not in self.moments:
-            return
-        generated = mixtures.sample(gan)
-        found = mixtures.coverage(generated, self.mixture)
-        new = {**found, "points": to_bytes(generated[:SHOWN]).tolist()}
-        for name, values in self.counted.items():
-            values.append(new[name])
+def look(gan, mixture):
+    """Return what a GAN covers, counted as in `mixtures`, and some of the counted points; the latents are the same."""
+    generated = mixtures.sample(gan)
+    found = mixtures.coverage(generated, mixture)
+    return {"modes": found["modes"], "high_quality": found["high_quality"], "points": to_bytes(generated[:SHOWN])}
 
 
-def train(name, bits, mixture, seeds):
-    """Train one GAN a seed as `mixtures` does; return what the films of all show, and processor seconds a seed."""
-    kind, start = mixtures.kind_of(name, bits), time.process_time()
-    models = [kind.build(seed) for seed in seeds]
-    films = {seed: Film(mixture, kind.steps) for seed in seeds}
-    for gan in models:
-        films[gan.seed].watch(gan, 0)
-    gans.train_scanned(
-        models,
-        mixtures.drawer(mixture),
-        kind.steps,
-        points=kind.steps // STRIDE,
-        watch=lambda gan, step: films[gan.seed].watch(gan, step),
-    )
-    seconds = round((time.process_time() - start) / len(models), 1)
-    return [{**films[seed].counted, "steps": films[seed].moments, "cpu_seconds": seconds} for seed in seeds]
+def columns(looks):
+    """Return name → list of one value a moment, as JSON can hold them."""
+    return {name: [np.asarray(one[name]).tolist() for one in looks] for name in looks[0]}
 
 
 def log_of(name, bits, mixture):
@@ -80,26 +57,42 @@ def log_of(name, bits, mixture):
 
 
 def make(name, bits, mixture):
-    """Make the missing runs of one kind and write them down."""
+    """Train one GAN for each missing seed as `mixtures` does, and write each down when it is done."""
     key, log = dict(kind=name, bits=bits, mixture=mixture), log_of(name, bits, mixture)
-    seeds = [seed for seed in SEEDS if log.find(**key, seed=seed) is None]
-    for seed, film in zip(seeds, train(name, bits, mixture, seeds) if seeds else [], strict=True):
-        log.add(film, **key, seed=seed)
+    kind = mixtures.kind_of(name, bits)
+    models = [kind.build(seed) for seed in SEEDS if log.find(**key, seed=seed) is None]
+    looks, when = {gan.seed: [look(gan, mixture)] for gan in models}, moments(kind.steps)
+
+    def watch(gan, step):
+        """Look if it is time to."""
+        if step in when:
+            looks[gan.seed].append(look(gan, mixture))
+        if step == kind.steps:
+            log.add({"steps": when, **columns(looks[gan.seed])}, **key, seed=gan.seed)
+
+    gans.train_scanned(models, mixtures.drawer(mixture), kind.steps, points=kind.steps // STRIDE, watch=watch)
+
+
+def finished(job):
+    """Return the runs of all seeds of a kind, or nothing as long as one is missing."""
+    log = log_of(*job)
+    runs = [log.find(**dict(zip(KEY, job, strict=True)), seed=seed) for seed in SEEDS]
+    return runs if all(runs) else []
 
 
 def write():
-    """Write the numbers, and the points of all runs in the same order, of the runs that there are."""
-    runs = [run for job in jobs() for run in sorted(log_of(*job).runs, key=lambda run: run["seed"])]
-    path = record.RESULTS / f"{NAME}.npz"
-    np.savez_compressed(path, points=np.array([run["points"] for run in runs], "int8"))
+    """Write the numbers, and the points of all runs in the same order, of the kinds that are finished."""
+    runs = [run for job in jobs() for run in finished(job)]
+    np.savez_compressed(POINTS, points=np.array([run["points"] for run in runs], "int8"))
     record.write(NAME, settings=SETTINGS, runs=[{k: v for k, v in run.items() if k != "points"} for run in runs])
 
 
 def main():
     """Make the runs that are missing and write the result."""
     for job in tqdm(jobs(), desc=NAME, unit="kind"):
-        make(*job)
         write()
+        make(*job)
+    write()
 
 
 if __name__ == "__main__":

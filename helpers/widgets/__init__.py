@@ -33,8 +33,9 @@ In NAME.js, which is joined behind shared.js and what `uses` names (so no import
 
 `Figure` (shared.js) also has ``button``, ``row``, ``choice``, ``toggle``, ``drag`` (a pointer on a canvas), ``keys`` (a
 canvas with a cursor; returns its switch) and, by ``{ beside: true }``, controls at the right. `Axes` draws curves,
-`Loop` repeats work and leaves the page responsive, `Random` draws numbers from a seed. nn.js has `Network`, `Dense`,
-`LayerNorm`, `Adam` and `unpack`.
+`Loop` repeats work of a few milliseconds and leaves the page responsive; `WorkerLoop` does longer work in a thread of
+its own. `Random` draws numbers from a seed. nn.js has `Network`, `Dense`, `LayerNorm`, `Adam` and `unpack`, plane.js
+points of a mixture.
 
 Rules, which tests/test_widgets.py and tests/browser/test_figures.py hold for every file NAME.js here:
 

@@ -18,6 +18,7 @@ from helpers.widgets.digits_on_request import DigitsOnRequest
 from helpers.widgets.draw_a_digit import DrawADigit
 from helpers.widgets.optimal_discriminator import OptimalDiscriminator
 from helpers.widgets.point_gan import PointGAN
+from helpers.widgets.point_replay import PointReplay
 from tools.pages import ROOT, pages
 
 # How a key changes a figure's picture: the control's role and name, the key, and the event at which it acts.
@@ -28,6 +29,7 @@ KEYS = {
     DrawADigit: ("application", "The field to draw on", "ArrowUp", "keydown"),
     OptimalDiscriminator: ("slider", "Mean of pile 1", "ArrowRight", "keydown"),
     PointGAN: ("checkbox", "Net of G", "Space", "keyup"),
+    PointReplay: ("slider", "Moment", "ArrowLeft", "keydown"),
 }
 VIEWS = 'script[type="application/vnd.jupyter.widget-view+json"]'
 SIGNS = (VIEWS[13:-2], "{live-figure}")
