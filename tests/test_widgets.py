@@ -16,8 +16,9 @@ from nbformat import v4
 from sphinx.application import Sphinx
 
 from helpers.widgets import base, networks
+from tools import figures
 from tools.execute import refresh
-from tools.pages import ROOT
+from tools.pages import ROOT, notebooks
 
 STATE = "application/vnd.jupyter.widget-state+json"
 
@@ -179,3 +180,20 @@ def test_page_holds_state_loader_and_words(notebook):
     assert page.count("anywidget-static.js") == 1
     assert STATE not in without
     assert "anywidget-static.js" not in without
+
+
+def test_notebook_with_an_old_script_is_found(tmp_path):
+    figure = figure_class(NAMES[0])
+    saved = {"_anywidget_id": f"{figure.__module__}.{figure.__name__}", "_esm": "old", "_css": base.style()}
+    states = {"a": {"state": saved}, "b": {"state": {"width": None}}}
+    notebook = v4.new_notebook(metadata={"widgets": {STATE: {"state": states}}})
+    ((state, new),) = figures.outdated(notebook)
+    assert state["_esm"] == "old"
+    state.update(new)
+    assert state["_esm"] == figure()._esm
+    assert figures.outdated(notebook) == []
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=str)
+def test_notebook_holds_the_current_scripts(path):
+    assert figures.outdated(nbformat.read(ROOT / path, as_version=4)) == []

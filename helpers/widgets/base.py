@@ -23,6 +23,11 @@ def script(*names):
     return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
 
 
+def style():
+    """Return the style that all figures share."""
+    return (FOLDER / "shared.css").read_text(encoding="utf-8")
+
+
 class Figure(anywidget.AnyWidget):
     """An interactive figure; the package's docstring says how to make one.
 
@@ -40,15 +45,20 @@ class Figure(anywidget.AnyWidget):
     _esm = Unicode().tag(sync=True)
     _css = Unicode().tag(sync=True)
 
+    @classmethod
+    def whole_script(cls):
+        """Return NAME.js of the class in NAME.py, and before it what it builds on."""
+        return script("shared.js", *cls.uses, f"{cls.__module__.rpartition('.')[2]}.js")
+
     @default("_esm")
     def _join_script(self):
-        """Return NAME.js of the class in NAME.py, and before it what it builds on."""
-        return script("shared.js", *self.uses, f"{type(self).__module__.rpartition('.')[2]}.js")
+        """Return the script, as a traitlet's default."""
+        return self.whole_script()
 
     @default("_css")
     def _read_style(self):
-        """Return the style that all figures share."""
-        return (FOLDER / "shared.css").read_text(encoding="utf-8")
+        """Return the style that all figures share, as a traitlet's default."""
+        return style()
 
     def _repr_mimebundle_(self, **kwargs):
         """Return anywidget's bundle, with words for where no script runs, such as on GitHub."""
