@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import conditional, metrics, storage
-from helpers.widgets import digits_on_request
+from helpers.widgets import digits_on_request, networks
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_narrow_layer_is_exact_in_the_components_it_keeps():
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(50, 3)) @ rng.normal(size=(3, 7))  # of rank 3
     kernel, bias = rng.normal(size=(7, 5)), rng.normal(size=5)
-    first, second, constant = digits_on_request.narrow(inputs, kernel, bias, 3, weights=rng.uniform(1, 2, size=5))
+    first, second, constant = networks.narrow(inputs, kernel, bias, 3, weights=rng.uniform(1, 2, size=5))
     np.testing.assert_allclose(inputs @ first @ second + constant, inputs @ kernel + bias, atol=1e-9)
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from experiments import explorer as experiment
 from helpers import datasets, explorer
+from helpers.widgets.latent_explorer import small_decoder
 
 
 def test_decoder_gives_pixels_and_logits():
@@ -31,3 +32,13 @@ def test_stored_decoder_has_the_recorded_error(name):
     run, mnist = explorer.runs()[name], datasets.load_mnist()
     found = experiment.squared_error(explorer.load(name), np.float32(run["codes"]), mnist.test_images[:500])
     np.testing.assert_allclose(found, run["sse"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", explorer.NAMES)
+def test_narrow_decoder_of_the_figure_draws_the_same_all_over_its_map(name):
+    codes = np.float32(explorer.runs()[name]["codes"])
+    low, high = np.percentile(codes, [1, 99], axis=0)
+    map_of = np.stack(np.meshgrid(*np.linspace(low, high, 30).T), axis=-1).reshape(-1, 2)
+    whole, small = (decoder.predict(map_of, verbose=0) for decoder in (explorer.load(name), small_decoder(name)))
+    assert np.sqrt(np.square(whole - small).mean()) < 0.04
+    assert np.abs(whole - small).mean() < 0.01

@@ -53,8 +53,8 @@ def small_generator():
     hidden, outputs = (keras.Model(whole.inputs, whole.layers[at].output) for at in (2, 5))
     slope = whole.predict(x, verbose=0)
     slope = np.sqrt(np.square(slope * (1 - slope)).mean(axis=0)) + 1e-4  # what a change of a logit does to its pixel
-    middle = narrow(hidden.predict(x, verbose=0), *arrays[4:6], RANKS[0])
-    last = narrow(outputs.predict(x, verbose=0), *arrays[8:], RANKS[1], slope)
+    middle = networks.narrow(hidden.predict(x, verbose=0), *arrays[4:6], RANKS[0])
+    last = networks.narrow(outputs.predict(x, verbose=0), *arrays[8:], RANKS[1], slope)
     (first, *rest), (third, *others) = middle, last
     zeros = [np.zeros(rank) for rank in RANKS]
     small.set_weights([*arrays[:4], first, zeros[0], *rest, *arrays[6:8], third, zeros[1], *others])
@@ -69,33 +69,6 @@ def _chain(sizes):
         if size not in RANKS:
             layers += [keras.layers.LayerNormalization(), keras.layers.Activation("leaky_relu")]
     return keras.Sequential([*layers, keras.layers.Dense(sizes[-1], activation="sigmoid")])
-
-
-def narrow(inputs, kernel, bias, rank, weights=1.0):
-    """Return two kernels and a bias that stand for one dense layer, the nearest on these inputs.
-
-    Parameters
-    ----------
-    inputs : ndarray of shape (n, a)
-        What the layer is given.
-    kernel, bias : ndarray of shape (a, b) and (b,)
-        The layer.
-    rank : int
-        Numbers between the two kernels.
-    weights : ndarray of shape (b,), optional
-        How much an error of each output counts.
-
-    Returns
-    -------
-    first, second, bias : ndarray of shape (a, rank), (rank, b) and (b,)
-        The outputs' first principal components, in which ``inputs @ first @ second + bias`` is exact.
-    """
-    outputs = inputs @ kernel + bias
-    mean = outputs.mean(axis=0)
-    centered = (outputs - mean) * weights
-    components = np.linalg.eigh(centered.T @ centered)[1][:, ::-1][:, :rank]
-    first, second = (kernel * weights) @ components, components.T / np.reshape(weights, (1, -1))
-    return first, second, mean + ((bias - mean) * weights) @ components @ second
 
 
 def latents():

@@ -2,11 +2,15 @@
 
 import functools
 
+import keras
+import numpy as np
 from traitlets import Dict, Unicode
 
 from helpers import explorer
 from helpers.widgets import networks
 from helpers.widgets.base import Figure
+
+RANK = 64  # numbers between the two matrices that stand for a decoder's last, on the page
 
 
 class LatentExplorer(Figure):
@@ -31,6 +35,18 @@ def stored():
     """Return the three decoders and the points of their maps."""
     runs, decoders = explorer.runs(), {}
     for name in explorer.NAMES:
-        layers, weights = networks.pack(explorer.load(name))
+        layers, weights = networks.pack(small_decoder(name))
         decoders[name] = {"layers": layers, "weights": weights} | {key: runs[name][key] for key in ("codes", "labels")}
     return {"decoders": decoders}
+
+
+def small_decoder(name):
+    """Return a trained decoder, latents (n, 2) → pixels (n, 784), with two narrow matrices for its last one."""
+    *hidden, last = explorer.load(name).layers
+    head = keras.Sequential([keras.Input((explorer.LATENTS,)), *hidden])
+    inputs = head.predict(np.float32(explorer.runs()[name]["codes"]), verbose=0)
+    first, second, bias = networks.narrow(inputs, *last.get_weights(), RANK)
+    outputs = keras.layers.Dense(explorer.PIXELS, activation="sigmoid")
+    small = keras.Sequential([keras.Input((explorer.LATENTS,)), *hidden, keras.layers.Dense(RANK), outputs])
+    small.set_weights([*head.get_weights(), first, np.zeros(RANK), second, bias])
+    return small

@@ -71,3 +71,30 @@ def pack_chain(*networks, stored_as="int8"):
     """
     packed = [pack(network, stored_as) for network in networks]
     return [layer for layers, _ in packed for layer in layers], b"".join(numbers for _, numbers in packed)
+
+
+def narrow(inputs, kernel, bias, rank, weights=1.0):
+    """Return two kernels and a bias that stand for one dense layer, the nearest on these inputs.
+
+    Parameters
+    ----------
+    inputs : ndarray of shape (n, a)
+        What the layer is given.
+    kernel, bias : ndarray of shape (a, b) and (b,)
+        The layer.
+    rank : int
+        Numbers between the two kernels.
+    weights : ndarray of shape (b,), optional
+        How much an error of each output counts.
+
+    Returns
+    -------
+    first, second, bias : ndarray of shape (a, rank), (rank, b) and (b,)
+        The outputs' first principal components, in which ``inputs @ first @ second + bias`` is exact.
+    """
+    outputs = inputs @ kernel + bias
+    mean = outputs.mean(axis=0)
+    centered = (outputs - mean) * weights
+    components = np.linalg.eigh(centered.T @ centered)[1][:, ::-1][:, :rank]
+    first, second = (kernel * weights) @ components, components.T / np.reshape(weights, (1, -1))
+    return first, second, mean + ((bias - mean) * weights) @ components @ second

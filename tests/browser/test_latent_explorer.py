@@ -10,7 +10,7 @@ from test_digits_on_request import in_bytes
 from test_figures import call, open_figure, picture, swipe, words
 
 from helpers import explorer
-from helpers.widgets.latent_explorer import LatentExplorer
+from helpers.widgets.latent_explorer import LatentExplorer, small_decoder
 
 DECODE = """(module, layers, text, latents) => {
   const weights = new DataView(Uint8Array.from(atob(text), (one) => one.charCodeAt()).buffer);
@@ -25,7 +25,7 @@ def test_decoder_draws_what_pythons_does(call, name):
     latents = np.random.default_rng(0).standard_normal((9, 2), dtype="float32")
     text = base64.b64encode(packed["weights"]).decode()
     found = call(LatentExplorer, DECODE, packed["layers"], text, latents.ravel().tolist())
-    expected = in_bytes(explorer.load(name))(latents)
+    expected = in_bytes(small_decoder(name))(latents)
     np.testing.assert_allclose(np.reshape(found, (9, 784)), expected, rtol=0, atol=1e-5)
 
 
