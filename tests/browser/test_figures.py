@@ -16,6 +16,7 @@ from helpers.widgets.broken_loop import BrokenLoop
 from helpers.widgets.code_size import CodeSize
 from helpers.widgets.digits_on_request import DigitsOnRequest
 from helpers.widgets.draw_a_digit import DrawADigit
+from helpers.widgets.latent_explorer import LatentExplorer
 from helpers.widgets.optimal_discriminator import OptimalDiscriminator
 from helpers.widgets.point_gan import PointGAN
 from helpers.widgets.point_replay import PointReplay
@@ -26,6 +27,7 @@ KEYS = {
     BrokenLoop: ("checkbox", "D20", "Space", "keyup"),
     CodeSize: ("slider", "Numbers in the code", "ArrowRight", "keydown"),
     DigitsOnRequest: ("slider", "Direction 1", "ArrowRight", "keydown"),
+    LatentExplorer: ("slider", "Across", "ArrowRight", "keydown"),
     DrawADigit: ("application", "The field to draw on", "ArrowUp", "keydown"),
     OptimalDiscriminator: ("slider", "Mean of pile 1", "ArrowRight", "keydown"),
     PointGAN: ("checkbox", "Net of G", "Space", "keyup"),

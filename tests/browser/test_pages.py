@@ -51,7 +51,7 @@ def visit(request, browser, site):
     page.goto(f"{site}/{request.param.with_suffix('.html')}", wait_until="networkidle")
     wait_for_math(page)
     page.wait_for_function(LOADED)
-    weight = sum(wire_bytes(reply.body()) for url, reply in replies.items() if url.startswith(site))
+    weight = sum(wire_bytes(reply.body()) for url, reply in list(replies.items()) if url.startswith(site))
     yield SimpleNamespace(page=page, problems=problems, path=request.param, weight=weight)
     page.close()
 
