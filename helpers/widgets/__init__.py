@@ -33,7 +33,7 @@ In NAME.js, which is joined behind shared.js and what `uses` names (so no import
 
 `Figure` (shared.js) also has ``button``, ``row``, ``choice``, ``toggle``, ``drag`` (a pointer on a canvas), ``keys`` (a
 canvas with a cursor; returns its switch) and, by ``{ beside: true }``, controls at the right. `Axes` draws curves,
-`Loop` repeats work of a few milliseconds and leaves the page responsive; `WorkerLoop` does longer work in a thread of
+`Loop` repeats work of a few milliseconds and leaves the page responsive; `ThreadLoop` does longer work in a `Thread` of
 its own. `Random` draws numbers from a seed. nn.js has `Network`, `Dense`, `LayerNorm`, `Adam` and `unpack`, plane.js
 points of a mixture.
 

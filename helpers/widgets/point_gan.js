@@ -358,16 +358,17 @@ function render({ model, el }) {
   // Milliseconds from one picture to the next while it learns; most of the time the page is free for input.
   const pause = () => Math.max(reducedMotion() ? 1000 : 60, 5 * drawn.cost);
   const rate = () => Math.min(SPEEDS[state.speed], SLICES);
-  const loop = new WorkerLoop(figure, model.get("_esm"), {
-    work: "train",
-    ask: () => ({
-      settings: state,
-      state: training.state,
-      mixture: target(),
-      who: state.who,
-      steps: real.length ? SPEEDS[state.speed] / rate() : 0,
-      milliseconds: 1000 / SLICES,
-    }),
+  const thread = new Thread(figure, model.get("_esm"), "train");
+  const task = (steps, milliseconds) => ({
+    settings: state,
+    state: training.state,
+    mixture: target(),
+    who: state.who,
+    steps,
+    milliseconds,
+  });
+  const loop = new ThreadLoop(figure, thread, {
+    step: () => task(real.length ? SPEEDS[state.speed] / rate() : 0, 1000 / SLICES),
     take(result) {
       training.state = result;
       if (performance.now() - drawn.at < pause()) return;
@@ -376,6 +377,17 @@ function render({ model, el }) {
     },
     rate,
   });
+
+  // A single step is there at once, for the thread makes the next one before it is asked for.
+  let ahead = {};
+  const situation = () => JSON.stringify([state, training.steps, mixtures.drawn.centers]);
+
+  async function step() {
+    if (ahead.from === situation()) training.state = ahead.result;
+    else training.step(target(), state.who);
+    const from = situation();
+    ahead = { from, result: await thread.ask(task(1, Infinity)) };
+  }
 
   // What the GAN keeps of the settings can be changed while it learns.
   function set(name, value) {
@@ -398,7 +410,7 @@ function render({ model, el }) {
     label: "Step",
     press() {
       play(false);
-      if (real.length) training.step(target(), state.who);
+      if (real.length) step();
     },
     into: row,
   });

@@ -318,28 +318,40 @@ export class Loop {
   }
 }
 
-// The same for work that takes long: ask() returns a task, a thread of its own makes work(task) of it, and take() gets
-// that, unless the loop was stopped meanwhile. `work` is the name of a function of the figure's script; task and result
-// are numbers, lists and the like, for they are copied.
-export class WorkerLoop extends Loop {
-  constructor(figure, script, { work, ask, take, rate }) {
-    super(figure, ask, rate);
-    Object.assign(this, { script, work, take, stops: 0 });
+// A thread that answers tasks with work(task), where `work` is the name of a function of the figure's script. Task and
+// result are numbers, lists and the like, for they are copied.
+export class Thread {
+  constructor(figure, script, work) {
+    Object.assign(this, { script, work, waiting: [] });
     figure.closing.signal.addEventListener("abort", () => this.worker?.terminate());
   }
 
-  // A thread with the figure's own script, so that it needs no further file.
+  // With the figure's own script, so that it needs no further file.
   hire() {
-    const answer = `\nonmessage = ({ data: [stops, task] }) => postMessage([stops, ${this.work}(task)]);`;
+    const answer = `\nonmessage = ({ data }) => postMessage(${this.work}(data));`;
     const address = URL.createObjectURL(new Blob([this.script, answer], { type: "text/javascript" }));
     const worker = new Worker(address, { type: "module" });
-    worker.onmessage = ({ data: [stops, result] }) => {
+    worker.onmessage = ({ data }) => {
       URL.revokeObjectURL(address);
-      this.waiting = false;
-      this.rest();
-      if (stops === this.stops) this.take(result);
+      this.waiting.shift()(data);
     };
     return worker;
+  }
+
+  // The promise of work(task); answers come in the order of the tasks.
+  ask(task) {
+    this.worker ??= this.hire();
+    this.worker.postMessage(task);
+    return new Promise((answer) => this.waiting.push(answer));
+  }
+}
+
+// A loop for work that takes long: step() returns a task for the thread, and take() gets its result, unless the loop
+// was stopped meanwhile.
+export class ThreadLoop extends Loop {
+  constructor(figure, thread, { step, take, rate }) {
+    super(figure, step, rate);
+    Object.assign(this, { thread, take, stops: 0 });
   }
 
   stop() {
@@ -347,11 +359,14 @@ export class WorkerLoop extends Loop {
     this.stops++;
   }
 
-  turn() {
+  async turn() {
     this.waiting = this.running && this.seen; // until the answer comes
     if (!this.waiting) return;
-    this.worker ??= this.hire();
-    this.worker.postMessage([this.stops, this.step()]);
+    const { stops } = this;
+    const result = await this.thread.ask(this.step());
+    this.waiting = false;
+    this.rest();
+    if (stops === this.stops) this.take(result);
   }
 }
 

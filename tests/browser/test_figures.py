@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy
 from figure_classes import FIGURES
+from playwright.sync_api import expect
 from test_pages import watch
 
 from helpers import datasets, gans, metrics, points
@@ -342,6 +343,21 @@ def test_players_learn_one_at_a_time_by_keys(open_figure):
     assert words(page).startswith("Steps of D 2, of G 2.")
 
 
+def test_step_made_ahead_is_the_step_made_at_once(open_figure):
+    page = open_figure(PointGAN())
+    step = page.get_by_role("button", name="Step")
+    ends = []
+    for wait in (0, 500):
+        for _ in range(6):
+            step.press("Enter")
+            page.wait_for_timeout(wait)
+        ends.append((words(page), picture(page)))
+        page.reload()
+        page.wait_for_function("() => document.querySelector('.words')?.textContent")
+    assert ends[0] == ends[1]
+    assert ends[0][0].startswith("Steps of D 6, of G 6.")
+
+
 def test_gan_starts_anew_while_it_plays(open_figure):
     page = open_figure(PointGAN())
     start = picture(page)
@@ -403,7 +419,7 @@ def test_page_of_the_book_shows_its_figures(browser, site, path):
     page.goto(f"{site}/{path.with_suffix('.html')}", wait_until="networkidle")
     views = page.locator(VIEWS).count()
     assert views > 0
-    assert page.locator(".book-figure .words:not(:empty)").count() == views
+    expect(page.locator(".book-figure .words:not(:empty)")).to_have_count(views)
     page.close()
 
 
