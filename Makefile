@@ -5,6 +5,8 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 READY := .venv/ready-$(VERSION)
 BUILD := $(BIN)/jupyter-book build . -W --keep-going -n --quiet
 PYTEST := $(BIN)/python -m pytest
+# Two at a time, each with a half that lies together; who is done early takes from the other.
+TWO := -n 2 --dist worksteal
 NBVAL := -p tools.nbval_budget --nbval-lax --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 300
 
 .PHONY: book pdf test test-oldest lab execute experiments clean
@@ -21,11 +23,12 @@ pdf: book
 test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(PYTEST) tests --ignore tests/browser
+	$(PYTEST) $(TWO) tests --ignore tests/browser
 	rm -rf _build
 	$(BUILD)
 	$(BIN)/python -m tools.browser
-	$(PYTEST) tests/browser
+	$(PYTEST) tests/browser/test_speed.py
+	$(PYTEST) $(TWO) tests/browser --ignore tests/browser/test_speed.py
 	$(PYTEST) $(NBVAL) -W default book
 
 # In an environment of its own, made anew; with Python 3.11 or 3.12, as the oldest NumPy has no wheel for 3.13. Warnings
