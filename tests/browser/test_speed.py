@@ -1,0 +1,124 @@
+"""How soon pages and figures answer, in a browser that has the machine to itself."""
+
+# ruff: noqa: F401, F811 (fixtures of test_figures.py)
+
+import statistics
+
+import pytest
+from figure_classes import FIGURES
+from test_figures import open_figure, picture, steps_made
+
+from helpers.widgets.broken_loop import BrokenLoop
+from helpers.widgets.code_size import CodeSize
+from helpers.widgets.digits_on_request import DigitsOnRequest
+from helpers.widgets.draw_a_digit import DrawADigit
+from helpers.widgets.latent_explorer import LatentExplorer
+from helpers.widgets.optimal_discriminator import OptimalDiscriminator
+from helpers.widgets.point_gan import PointGAN
+from helpers.widgets.point_replay import PointReplay
+from tools.pages import pages
+
+# How a key changes a figure's picture: the control's role and name, the key, and the event at which it acts.
+KEYS = {
+    BrokenLoop: ("checkbox", "D20", "Space", "keyup"),
+    CodeSize: ("slider", "Numbers in the code", "ArrowRight", "keydown"),
+    DigitsOnRequest: ("slider", "Direction 1", "ArrowRight", "keydown"),
+    LatentExplorer: ("slider", "Across", "ArrowRight", "keydown"),
+    DrawADigit: ("application", "The field to draw on", "ArrowUp", "keydown"),
+    OptimalDiscriminator: ("slider", "Mean of pile 1", "ArrowRight", "keydown"),
+    PointGAN: ("checkbox", "Net of G", "Space", "keyup"),
+    PointReplay: ("slider", "Moment", "ArrowLeft", "keydown"),
+}
+REFERENCE = """() => {
+  const begun = performance.now();
+  let sum = 0;
+  for (let i = 0; i < 5e6; i++) sum += Math.sqrt(i);
+  return sum && performance.now() - begun;
+}"""
+REFERENCE_MILLISECONDS = 13.0  # on two quiet cores of the machine that the book's times come from
+# Collects, for each event of a kind, the milliseconds from the event to the frame that is drawn after it.
+MEASURE = """(kind) => {
+  window.delays = [];
+  const channel = new MessageChannel();
+  const begun = [];
+  channel.port1.onmessage = () => window.delays.push(performance.now() - begun.shift());
+  addEventListener(kind, (event) => requestAnimationFrame(() => {
+    begun.push(event.timeStamp);
+    channel.port2.postMessage(null);
+  }), true);
+}"""
+# Notes when a page's figure has spoken and the page has loaded, in milliseconds from the start of the navigation.
+READY = """addEventListener("load", () => {
+  const look = () => {
+    if (document.querySelector(".book-figure .words")?.textContent) window.ready = performance.now();
+    else requestAnimationFrame(look);
+  };
+  look();
+});"""
+
+
+def slowness(page):
+    """Return how much slower than two quiet cores this machine is at the moment; 1 if it is not."""
+    return max(1, statistics.median(page.evaluate(REFERENCE) for _ in range(7)) / REFERENCE_MILLISECONDS)
+
+
+def delay(page, key, event):
+    """Return the median of 50 times from an event to the frame that is drawn after it, in milliseconds."""
+    page.evaluate(MEASURE, event)
+    for _ in range(50):
+        page.keyboard.press(key)
+        page.wait_for_timeout(20)
+    page.wait_for_function("() => window.delays.length >= 50")
+    return statistics.median(page.evaluate("window.delays"))
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_picture_follows_a_key_within_a_frame(open_figure, figure):
+    page = open_figure(figure())
+    role, name, *press = KEYS[figure]
+    page.get_by_role(role, name=name).focus()
+    shown, before = picture(page), slowness(page)
+    page.keyboard.press(press[0])
+    assert picture(page) != shown
+    median = delay(page, *press)
+    factor = max(before, slowness(page))
+    print(f"{figure.__name__}: {median:.1f} ms from key to frame, median of 50; machine slower by {factor:.1f}")
+    assert median <= 16 * factor
+
+
+def test_gan_trains_and_the_page_stays_responsive(open_figure):
+    page = open_figure(PointGAN())
+    before = slowness(page)
+    page.get_by_role("button", name="Play").press("Enter")
+    page.wait_for_timeout(1000)
+    first, begun = steps_made(page), page.evaluate("performance.now()")
+    page.wait_for_timeout(4000)
+    rate = (steps_made(page) - first) / (page.evaluate("performance.now()") - begun) * 1000
+    page.get_by_label("Net of G").focus()
+    playing = delay(page, "Space", "keyup")
+    page.get_by_role("button", name="Pause").press("Enter")
+    page.get_by_role("button", name="Step").focus()
+    step = delay(page, "Enter", "keydown")
+    factor = max(before, slowness(page))
+    print(f"{rate:.0f} steps a second, {playing:.1f} ms from key to frame meanwhile, {step:.1f} ms from key to frame")
+    print(f"with a step between; machine slower by {factor:.1f}")
+    assert rate >= 100 / factor
+    assert max(playing, step) <= 16 * factor
+
+
+def test_first_page_is_ready_for_input_soon(browser, site):
+    times, factors = [], []
+    for _ in range(5):
+        context = browser.new_context()  # nothing in its cache
+        page = context.new_page()
+        page.add_init_script(READY)
+        page.goto(f"{site}/{pages()[0].with_suffix('.html')}")
+        page.wait_for_function("() => window.ready")
+        times.append(page.evaluate("window.ready"))
+        shown = picture(page)
+        page.get_by_label("Across").press("ArrowRight")
+        assert picture(page) != shown
+        factors.append(slowness(page))
+        context.close()
+    print(f"ready after {statistics.median(times):.0f} ms, median of 5; machine slower by {max(factors):.1f}")
+    assert statistics.median(times) <= 1500 * max(factors)
