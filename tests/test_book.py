@@ -107,6 +107,28 @@ REQUIRED = {
         "gan-fdd-over-real": {},
         "connections-random-codes-over-gan": {"at_least": 5},
     },
+    "book/practice/your_own_data": {
+        "your-own-data-leaked": {"at_least": 50},
+        "your-own-data-leaked-error-ratio": {"at_most": 0.9},
+        "your-own-data-autoencoder-over-pca": {"at_most": 0.5},
+        "your-own-data-last-tripling": {"at_most": 0.95},
+        "your-own-data-floor-100-over-400": {"at_least": 3, "at_most": 5},
+        "your-own-data-gan-over-real-50": {"at_most": 1.4},
+        "your-own-data-gan-over-real-675": {"at_least": 1.2},
+        "your-own-data-nearest-over-test": {"at_least": 0.8},
+        "your-own-data-sizes-test-over-pca-16": {"at_most": 0.6},
+        "your-own-data-best-pair-over-real": {},
+    },
+    "book/practice/what_came_next": {
+        "diffusion-fdd-over-real": {},
+        "diffusion-ring-modes-min": {},
+        "diffusion-grid-modes-min": {},
+        "what-came-next-grid-modes": {"at_least": 25},
+        "what-came-next-grid-high-quality": {"at_least": 0.95},
+        "what-came-next-steepest": {"at_least": 20},
+        "what-came-next-replayed": {"at_most": 0.01},
+        "what-came-next-attacked-accuracy": {"at_most": 0.9},
+    },
 }
 
 

@@ -10,11 +10,13 @@ from experiments import (
     autoencoder_codes,
     conditional_gan,
     connections,
+    diffusion,
     digit_gan,
     gan_recipes,
     ladder,
     mixtures,
     record,
+    sizes,
     stacked_mnist,
     vae_bounds,
 )
@@ -255,3 +257,101 @@ def test_the_recipes_of_the_five_models_are_the_reported_ones():
     assert set(runs) == {(name, seed) for name in connections.KINDS for seed in connections.SEEDS}
     for (name, _), run in runs.items():
         assert {len(values) for values in run["history"].values()} == {connections.RECIPES[name]["epochs"]}
+
+
+# --- Diffusion -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=diffusion.RECIPES)
+def diffusion_space(request, mnist):
+    return request.param, diffusion.space_of(request.param, mnist)
+
+
+@pytest.mark.parametrize("seed", diffusion.SEEDS)
+def test_the_reported_distances_of_diffusion(diffusion_space, seed, real_features):
+    name, space = diffusion_space
+    reported = record.read("diffusion")["runs"][f"{name} {seed}"]["walks"]
+    (row,) = [row for row in reported if (row["steps"], row["scatter"]) == (5, 0.0)]  # longer walks take longer
+    digits = diffusion.sample(diffusion.load(name, space, seed), space, 5, 0.0)
+    assert np.isclose(metrics.frechet_distance(metrics.features(digits), real_features), row["fdd"], rtol=5e-3)
+
+
+def test_the_reported_walk_of_diffusion(mnist, real_features):
+    space = diffusion.space_of("codes", mnist)
+    reported = record.read("diffusion")["runs"][f"codes {diffusion.SEEDS[0]}"]["walks"]
+    (row,) = [row for row in reported if [row["steps"], row["scatter"]] == list(diffusion.BEST_WALK)]
+    model = diffusion.load("codes", space, diffusion.SEEDS[0])
+    measured = diffusion.digit_gan.compare(diffusion.sample(model, space, *diffusion.BEST_WALK), real_features)
+    assert np.isclose(measured["fdd"], row["fdd"], rtol=5e-3)
+    for name in ("precision", "recall", "density", "coverage"):
+        assert measured[name] == pytest.approx(row[name], abs=5e-3)
+
+
+def test_the_reported_autoencoder_of_the_codes(mnist):
+    reported, space = record.read("diffusion")["runs"]["autoencoder"], diffusion.space_of("codes", mnist)
+    assert np.allclose(space.mean, reported["mean"], atol=1e-4)
+    assert np.allclose(space.deviation, reported["deviation"], rtol=1e-4)
+    rows = mnist.test_images.reshape(len(mnist.test_images), -1)
+    drawn = space.images(space.rows(mnist.test_images)).reshape(rows.shape)
+    assert np.isclose(metrics.squared_error(rows, drawn).mean(), reported["sse"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("mixture", mixtures.MIXTURES)
+def test_the_reported_coverage_of_diffusion(mixture):
+    reported = record.read("diffusion")["runs"]["points"]
+    (row,) = [r for r in reported if (r["mixture"], r["seed"]) == (mixture, diffusion.POINT_SEEDS[0])]
+    for walk, measured in zip(row["walks"], diffusion.cover(diffusion.load_points(mixture), mixture), strict=True):
+        assert measured["modes"] == walk["modes"]
+        assert measured["high_quality"] == pytest.approx(walk["high_quality"], abs=4e-3)  # ten points of 2,500
+
+
+def test_the_recipes_of_diffusion_are_the_reported_ones():
+    result = record.read("diffusion")
+    assert {name: result[name] for name in diffusion.settings()} == json.loads(json.dumps(diffusion.settings()))
+    digits = {f"{name} {seed}" for name in diffusion.RECIPES for seed in diffusion.SEEDS}
+    assert result["runs"].keys() == digits | {"autoencoder", "points", "gan", "real"}
+    assert all(result["runs"][name]["seconds"] <= 10 * 60 for name in digits)
+    assert len(result["runs"]["points"]) == len(mixtures.MIXTURES) * len(diffusion.POINT_SEEDS)
+
+
+# --- How wide and how deep -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def reported_sizes():
+    return record.read("sizes")
+
+
+def test_every_size_was_trained_on_every_seed(reported_sizes):
+    assert reported_sizes["settings"] == json.loads(json.dumps(sizes.settings()))
+    coded = [(run["code"], run["depth"], run["width"], run["seed"]) for run in reported_sizes["autoencoders"]]
+    assert sorted(coded) == sorted((*job, seed) for job in sizes.autoencoder_jobs() for seed in sizes.SEEDS)
+    paired = [(run["generator"], run["discriminator"], run["seed"]) for run in reported_sizes["gans"]]
+    assert sorted(paired) == sorted((*units, seed) for units in sizes.gan_jobs() for seed in sizes.SEEDS)
+    assert len(sizes.SEEDS) >= 3
+    assert sizes.TUNING_SEED not in sizes.SEEDS
+
+
+def test_each_depth_was_trained_at_the_rate_that_tuning_found_best(reported_sizes):
+    tried = [(run["depth"], run["rate"]) for run in reported_sizes["tuning"]]
+    assert sorted(tried) == sorted((depth, rate) for depth in sizes.DEPTHS for rate in sizes.RATES)
+    for run in reported_sizes["autoencoders"]:
+        assert run["rate"] == sizes.best_rate(reported_sizes["tuning"], run["depth"])
+
+
+def test_the_reported_curve_of_principal_components(mnist, reported_sizes):
+    for part, errors in sizes.principal_components(mnist).items():
+        assert np.allclose(errors, reported_sizes["pca"][part], rtol=1e-6)
+        assert errors == sorted(errors, reverse=True)
+
+
+def test_the_reported_distances_of_the_smallest_gan(mnist, reported_sizes):
+    real = sizes.real_features(mnist)
+    for seed in sizes.SEEDS:
+        key = [*sizes.smallest(), seed]
+        (reported,) = [
+            run for run in reported_sizes["gans"] if [run["generator"], run["discriminator"], run["seed"]] == key
+        ]
+        for part, distance in sizes.measure(sizes.load(seed), real).items():
+            # The weights are stored as float16, and were measured before that.
+            assert np.isclose(distance, reported[part], rtol=5e-3)
