@@ -86,6 +86,10 @@ def test_math_is_rendered(visit):
     assert visit.page.locator("mjx-merror").count() == 0
 
 
+def test_tables_are_tables(visit):
+    assert visit.page.locator("article p", has_text=re.compile(r"^\s*\|.*\|")).count() == 0
+
+
 def test_no_button_points_at_another_repository(visit):
     targets = visit.page.locator(".article-header-buttons a").evaluate_all("all => all.map(a => a.href)")
     assert [target for target in targets if "executablebooks" in target] == []
