@@ -29,7 +29,7 @@ test: $(READY)
 	$(BIN)/python -m tools.browser
 	$(PYTEST) tests/browser/test_speed.py
 	$(PYTEST) $(TWO) tests/browser --ignore tests/browser/test_speed.py
-	$(PYTEST) $(NBVAL) -W default book
+	$(PYTEST) -n 2 --dist loadscope $(NBVAL) -W default book
 
 # In an environment of its own, made anew; with Python 3.11 or 3.12, as the oldest NumPy has no wheel for 3.13. Warnings
 # of old packages are no errors.

@@ -30,7 +30,7 @@ SHOW = """(theme) => {
   document.documentElement.dataset.theme = theme;
   document.getAnimations().forEach((animation) => animation.finish());
 }"""
-# Equal tokens of code look alike: one of each kind is looked at, and the others, thousands on a page, become plain text.
+# Equal tokens of code look alike: one of each kind is looked at; the others, thousands on a page, become plain text.
 THIN = """() => {
   const seen = new Set();
   for (const token of document.querySelectorAll(".highlight span[class]")) {
