@@ -36,8 +36,8 @@ test: $(READY)
 test-oldest:
 	$(PYTHON) -m venv --clear .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --constraint tests/oldest.txt --editable '.[book,test]'
-	.venv-oldest/bin/python -m pytest -W default tests --ignore tests/browser
-	.venv-oldest/bin/python -m pytest $(NBVAL) -W default book
+	.venv-oldest/bin/python -m pytest $(TWO) -W default tests --ignore tests/browser
+	.venv-oldest/bin/python -m pytest -n 2 --dist loadscope $(NBVAL) -W default book
 
 lab: $(READY)
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/book $(LAB)

@@ -7,8 +7,8 @@ FILMS = ["book/gans/corrected_loop"]
 
 @pytest.fixture(params=FILMS)
 def film(request, browser, site):
-    """The first film of a page."""
-    page = browser.new_page()
+    """The first film of a page, for keys and for fingers."""
+    page = browser.new_page(has_touch=True)
     page.goto(f"{site}/{request.param}.html", wait_until="networkidle")
     yield page.locator(".film").first
     page.close()
@@ -46,4 +46,17 @@ def test_its_button_plays_from_the_start_and_pauses(film):
     paused = picture(film)
     film.page.wait_for_timeout(700)
     assert picture(film) == paused
+    assert button.text_content() == "Play"
+
+
+def test_a_finger_moves_it_and_plays_it(film):
+    last, button = picture(film), film.locator("button")
+    film.locator("input").tap()  # in its middle
+    middle = picture(film)
+    assert middle != last
+    button.tap()
+    film.page.wait_for_function(
+        "([root, before]) => root.querySelector('img').src !== before", arg=[film.element_handle(), middle]
+    )
+    button.tap()
     assert button.text_content() == "Play"

@@ -91,6 +91,13 @@ def test_tables_are_tables(visit):
     assert visit.page.locator("article p", has_text=rule).count() == 0
 
 
+def test_page_fits_a_telephone(visit):
+    wide = visit.page.viewport_size
+    visit.page.set_viewport_size({"width": 360, "height": 740})
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
+    visit.page.set_viewport_size(wide)
+
+
 def test_no_button_points_at_another_repository(visit):
     targets = visit.page.locator(".article-header-buttons a").evaluate_all("all => all.map(a => a.href)")
     assert [target for target in targets if "executablebooks" in target] == []

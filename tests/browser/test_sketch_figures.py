@@ -135,3 +135,15 @@ def test_code_size_follows_the_keys(open_figure):
     page.get_by_role("combobox", name="Test digit").focus()
     page.keyboard.press("ArrowDown")
     assert picture(page) != before
+
+
+def test_a_finger_cuts_the_code(open_figure):
+    page = open_figure(CodeSize(), has_touch=True, viewport={"width": 360, "height": 900})
+    slider = page.get_by_role("slider", name="Numbers in the code")
+    slider.tap()  # in its middle
+    middle, before = numbers(page), picture(page)
+    assert 28 <= middle[0] <= 37
+    slider.tap(position={"x": 12, "y": 4})
+    assert numbers(page)[0] < 8
+    assert np.all(np.array(numbers(page)[2:]) > middle[2:])
+    assert picture(page) != before
