@@ -10,14 +10,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML
 
+from helpers import formats
 from helpers.datasets import check_images, check_integer
 
 STYLE = Path(__file__).with_name("book.mplstyle")
 
 
 def use_style():
-    """Apply the book's Matplotlib style to all figures that follow."""
+    """Apply the book's Matplotlib style to all figures that follow, and store them in notebooks as what is lighter."""
     plt.style.use(STYLE)
+    formats.use_lighter()
 
 
 def show_images(images, *, columns=10, titles=None, ax=None):
@@ -100,7 +102,8 @@ def show_history(series, *, xlabel="epoch", ylabel="loss", references=None, ax=N
         ax.plot(np.arange(1, len(values) + 1), values, label=label)
     for label, height in (references or {}).items():
         ax.axhline(height, color="0.35", linestyle="--", linewidth=1)
-        ax.annotate(label, (1, height), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="0.35")
+        look = {"ha": "right", "va": "bottom", "color": "0.35", "bbox": {"color": "white", "alpha": 0.6, "pad": 1}}
+        ax.annotate(label, (1, height), xycoords=("axes fraction", "data"), **look)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend()
     return ax
@@ -176,8 +179,8 @@ def _encode(frame):
     """Return an array of grey levels or a figure as a PNG in base64."""
     file = io.BytesIO()
     if isinstance(frame, np.ndarray):
-        plt.imsave(file, frame, cmap="gray", vmin=0, vmax=1, format="png", metadata={"Software": None})
+        plt.imsave(file, frame, cmap="gray", vmin=0, vmax=1, format="png")
     else:
-        frame.savefig(file, format="png", dpi=80, metadata={"Software": None})
+        frame.savefig(file, format="png", dpi=80)
         plt.close(frame)
-    return base64.b64encode(file.getvalue()).decode()
+    return base64.b64encode(formats.with_palette(file.getvalue())).decode()

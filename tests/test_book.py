@@ -192,7 +192,8 @@ def test_code_cells_are_short(code):
 
 
 def test_every_figure_has_alt_text(code):
-    with_image = [cell for cell in code if any("image/png" in output.get("data", {}) for output in cell.outputs)]
+    kinds = {cell.id: {kind for output in cell.outputs for kind in output.get("data", {})} for cell in code}
+    with_image = [cell for cell in code if kinds[cell.id] & {"image/png", "image/svg+xml"}]
     alt = {cell.id: cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "") for cell in with_image}
     assert [cell for cell, text in alt.items() if not text.strip()] == []
 

@@ -3,17 +3,14 @@
 import re
 from urllib.parse import urljoin, urlsplit
 
-import matplotlib.pyplot as plt
 import nbformat
-import numpy as np
 import pytest
 from docutils.core import publish_doctree
 from nbformat import v4
-from PIL import Image
 from sphinx.application import Sphinx
 
 from tools.bootstrap import SETTING
-from tools.sphinx_site import DESCRIPTION_LENGTH, description, slim
+from tools.sphinx_site import DESCRIPTION_LENGTH, STREAM, description, mend
 
 EXTENSIONS = ["myst_nb", "sphinx_book_theme", "tools.sphinx_site"]
 TOC = "format: jb-book\nroot: index\nchapters: [{file: part/one.ipynb}]\n"
@@ -151,21 +148,27 @@ def test_icons_come_from_the_stylesheet_alone(built):
     assert ".fa-bars:before" in (static / "styles/pydata-sphinx-theme.css").read_text(encoding="utf-8")
 
 
-def test_pictures_are_lighter_and_look_alike(tmp_path):
-    figure, axes = plt.subplots()
-    for frequency in range(1, 6):
-        axes.plot(np.sin(frequency * np.linspace(0, 6, 100)), alpha=0.7)
-    figure.savefig(tmp_path / "a.png")
-    plt.close(figure)
-    picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGBA"))
-    heavy = (tmp_path / "a.png").stat().st_size
-    slim(tmp_path / "a.png")
-    light = np.asarray(Image.open(tmp_path / "a.png").convert("RGBA"))
-    assert (tmp_path / "a.png").stat().st_size < heavy / 2
-    assert np.abs(light.astype(int) - picture).max() <= 24
+FORMULA = '<span class="math notranslate nohighlight">\\(x\\)</span>'
 
 
-def test_transparent_pictures_stay_as_they_are(tmp_path):
-    Image.new("RGBA", (9, 9), (10, 20, 30, 40)).save(tmp_path / "a.png")
-    slim(tmp_path / "a.png")
-    assert Image.open(tmp_path / "a.png").getpixel((4, 4)) == (10, 20, 30, 40)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"<p>of {FORMULA}, and", f'<p>of <span class="whole">{FORMULA},</span> and'),
+        (f"<p>({FORMULA}’s)</p>", f'<p><span class="whole">({FORMULA}’s)</span></p>'),
+        (f"<em>{FORMULA}</em>", f'<em><span class="whole">{FORMULA}</span></em>'),
+        (f"{STREAM}<pre>a 1\nb 2\nc 3\n</pre>", f'{STREAM}<pre class="rows">a 1\nb 2\nc 3\n</pre>'),
+        (f"{STREAM}<pre>one\nlong line</pre>", f"{STREAM}<pre>one\nlong line</pre>"),
+        (
+            '<img alt="b" src="../_images/a.svg" />',
+            '<a class="picture" href="../_images/a.svg"><img alt="b" src="../_images/a.svg" /></a>',
+        ),
+        ('<img alt="b" src="data:image/png;base64,aa" />', '<img alt="b" src="data:image/png;base64,aa" />'),
+        ('<span class="pasted-text">-0.02</span>', '<span class="pasted-text">−0.02</span>'),
+        ('<span class="pasted-text">4e-08</span>', '<span class="pasted-text">4 × 10<sup>−8</sup></span>'),
+        ('<span class="pasted-text">-1.5e+20 s</span>', '<span class="pasted-text">−1.5 × 10<sup>20</sup> s</span>'),
+        ('<span class="pasted-text">a - b</span> -1', '<span class="pasted-text">a - b</span> -1'),
+    ],
+)
+def test_page_is_mended(before, after):
+    assert mend(before) == after

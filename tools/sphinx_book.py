@@ -5,6 +5,7 @@ import html
 import json
 import re
 from collections import Counter
+from itertools import compress
 from pathlib import Path
 
 import nbformat
@@ -31,8 +32,8 @@ FRONT_DOOR = """<!DOCTYPE html>
 LOADER = "anywidget-static.js"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = re.compile(r'<script type="application/vnd.jupyter.widget-view\+json">(.*)</script>')
-CLAIM_COLUMNS = ["claim", "value", "bound", "holds", "source"]
-RUN_COLUMNS = ["notebook", "seconds", "memory", "device", "versions", "date"]
+CLAIM_COLUMNS = ["claim", "holds", "value", "bound", "source"]
+RUN_COLUMNS = ["notebook", "seconds", "memory", "date", "device", "versions"]
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 logger = logging.getLogger(__name__)
 
@@ -129,9 +130,9 @@ def claim_row(claim):
     bound = " and ".join(f"{word} {readable(number)}" for word, number in bounds.items() if number is not None)
     return [
         f"{{doc}}`{claim['name']} </{claim['chapter']}>`",
+        ("met" if bound else "reported") if claim["met"] else "**NOT\N{NO-BREAK SPACE}MET**",
         f"{readable(claim['value'])} {claim['unit']}".rstrip(),
         bound or "none",
-        ("met" if bound else "reported") if claim["met"] else "**NOT MET**",
         f"{{cite:t}}`{claim['source']}`" if claim["source"] else "",
     ]
 
@@ -140,7 +141,8 @@ def run_row(chapter, heading, run):
     """Return the cells of a chapter's report for `RUN_COLUMNS`, as Markdown."""
     versions = ", ".join(f"{package}\N{NO-BREAK SPACE}{version}" for package, version in run["versions"].items())
     memory = f"{run['peak_memory_gib']:.2f} GiB"
-    return [f"{{doc}}`{heading} </{chapter}>`", f"{run['seconds']:.0f}", memory, run["device"], versions, run["date"]]
+    date = run["date"].replace("-", "\N{NON-BREAKING HYPHEN}")
+    return [f"{{doc}}`{heading} </{chapter}>`", f"{run['seconds']:.0f}", memory, date, run["device"], versions]
 
 
 def title(path):
@@ -190,7 +192,10 @@ class StatusDirective(SphinxDirective):
         return section
 
     def table(self, columns, rows):
-        """Return a table with a row of headers; the cells are Markdown."""
+        """Return a table with a row of headers; the cells are Markdown, and columns without any text are left out."""
+        rows = [list(row) for row in rows]
+        used = [any(cells) for cells in zip(*rows, strict=True)]
+        columns, *rows = [list(compress(row, used)) for row in (columns, *rows)]
         group = nodes.tgroup("", *(nodes.colspec() for _ in columns), cols=len(columns))
         group += [nodes.thead("", self.row(columns)), nodes.tbody("", *map(self.row, rows))]
         return nodes.table("", group, classes=["colwidths-auto"])

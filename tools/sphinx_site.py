@@ -12,7 +12,6 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from docutils import nodes
-from PIL import Image
 
 from tools import bootstrap
 from tools.pages import pages
@@ -31,8 +30,8 @@ SITEMAP = """<?xml version="1.0" encoding="UTF-8"?>
 </urlset>
 """
 NOT_FOUND = """<h1>{heading}</h1>
-<p>The address may be mistyped, or the page may have another name now. The contents beside this text list every page,
-and the <a href="search.html">search</a> finds words in them. The book begins with
+<p>The address may be mistyped, or the page may have another name now. The menu of contents lists every page, and
+the <a href="search.html">search</a> finds words in them. The book begins with
 <a href="{first}.html">{title}</a>.</p>"""
 PDF = "book.pdf"
 # `tools.pdf` puts the link in the place when it has made the file, and a page built later has it at once.
@@ -42,6 +41,14 @@ PDF_LINK = f'<p>The book on paper: <a href="../{PDF}">all chapters as one PDF</a
 ICON_SCRIPT = "_static/scripts/fontawesome.js"
 # The folds of code cells: a name that is not the text shown.
 MENDED = {'<summary aria-label="Toggle hidden content">': "<summary>"}
+# A formula is a box to the browser, which would begin a line with the comma after it.
+FORMULA = re.compile(r'[^\s>]*<span class="math notranslate nohighlight">[^<]*</span>[^\s<]*')
+# Opened by itself, a picture can be as large as the screen allows.
+PICTURE = re.compile(r'<img [^>]*src="([^"]*_images/[^"]*)"[^>]*>')
+STREAM = '<div class="output stream highlight-myst-ansi notranslate"><div class="highlight">'
+PRINTED = re.compile(f"(?<={STREAM})<pre>(.*?)</pre>", re.DOTALL)
+# A number as Python writes it, in a sentence.
+GLUED = re.compile(r'(?<=<span class="pasted-text">)(-?)([\d.,]+)(?:e([+-])0*(\d+))?')
 
 
 def settle(app, config):
@@ -96,14 +103,36 @@ def tags(app, pagename, title, about):
     return "\n".join(f'<meta {kind}="{name}" content="{html.escape(text)}" />' for kind, name, text in lines)
 
 
+def mend(body):
+    """Return a page's HTML with what MyST-NB, or a browser, would write otherwise than a printer."""
+    for fault, better in MENDED.items():
+        body = body.replace(fault, better)
+    body = FORMULA.sub(lambda found: f'<span class="whole">{found[0]}</span>', body)
+    body = PICTURE.sub(r'<a class="picture" href="\1">\g<0></a>', body)
+    body = PRINTED.sub(keep_rows, body)
+    return GLUED.sub(typeset, body)
+
+
+def keep_rows(printed):
+    """Return an output, as `PRINTED` finds it, marked as a table if it has rows: then none is folded on a telephone."""
+    lines = re.sub("<[^>]*>", "", printed[1]).splitlines()
+    return printed[0].replace("<pre>", '<pre class="rows">', 1) if len(lines) > 2 else printed[0]
+
+
+def typeset(number):
+    """Return a number, as `GLUED` finds it, with signs of minus and powers of ten."""
+    minus, digits, sign, power = number.groups()
+    exponent = f" × 10<sup>{'−' * (sign == '-')}{power}</sup>" if power else ""
+    return "−" * bool(minus) + digits + exponent
+
+
 def add_tags(app, pagename, templatename, context, doctree):
     """Add the meta tags and the place of the PDF, and mend what MyST-NB wrote."""
     context["metatags"] = context.get("metatags", "")
     if doctree is not None:
         title = re.sub("<[^>]*>", "", context["title"])
         context["metatags"] += "\n" + tags(app, pagename, html.unescape(title), description(doctree))
-    for fault, better in MENDED.items():
-        context["body"] = context.get("body", "").replace(fault, better)
+    context["body"] = mend(context.get("body", ""))
     if pagename == app.config.root_doc:
         context["body"] += PDF_LINK if (Path(app.outdir) / PDF).exists() else PDF_PLACE
 
@@ -143,21 +172,6 @@ def drop_icon_script(app, exception):
         script.write_text("", encoding="utf-8")
 
 
-def slim_images(app, exception):
-    """Store the pages' pictures with a palette of 256 colours: a third of the bytes, and no difference to be seen."""
-    if not exception:
-        for path in (Path(app.outdir) / "_images").glob("*.png"):
-            slim(path)
-
-
-def slim(path):
-    """Give an image file a palette of the 256 colours that cover its own best, unless it has one or is transparent."""
-    image = Image.open(path)
-    if image.mode != "P" and image.convert("RGBA").getextrema()[3] == (255, 255):
-        palette = image.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        palette.save(path, optimize=True)
-
-
 def write_sitemap(app):
     """Write sitemap.xml and robots.txt, which must name whole addresses, where the site has one."""
     base = app.config.html_baseurl
@@ -188,5 +202,4 @@ def setup(app):
     app.connect("html-collect-pages", not_found)
     app.connect("build-finished", write_sources)
     app.connect("build-finished", drop_icon_script)
-    app.connect("build-finished", slim_images)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -212,7 +212,7 @@ function render({ model, el }) {
   const ground = make("canvas", { width: SHOWN, height: size }).getContext("2d");
 
   // All samples as one picture: each is a column, one pixel wide.
-  function drawStrip(context, top, height, images) {
+  function drawStrip(context, colours, top, height, images) {
     const image = ground.createImageData(SHOWN, size);
     images.forEach((one, column) =>
       one.forEach((value, row) => image.data.set([...grey(value), 255], 4 * (row * SHOWN + column))),
@@ -220,6 +220,9 @@ function render({ model, el }) {
     ground.putImageData(image, 0, 0);
     context.imageSmoothingEnabled = false;
     context.drawImage(ground.canvas, 0, top, 2 * SHOWN, height);
+    context.strokeStyle = colours.soft; // a black strip on a dark page has an edge
+    context.lineWidth = 1;
+    context.strokeRect(0.5, top + 0.5, 2 * SHOWN - 1, height - 1);
   }
 
   // What the program would show.
@@ -242,7 +245,7 @@ function render({ model, el }) {
       });
       if (on.has("D20")) {
         sheet(context, width, colours, top, `Samples, one strip of ${size} × ${SHOWN}`, []);
-        drawStrip(context, top + 16, height - top - 18, shown);
+        drawStrip(context, colours, top + 16, height - top - 18, shown);
       } else sheet(context, width, colours, top, "Samples", shown);
       change = Object.fromEntries(Object.keys(start).map((name) => [name, moved(training[name], start[name])]));
       describe(shown);

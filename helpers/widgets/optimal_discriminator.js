@@ -91,7 +91,7 @@ function render({ model, el }) {
     ratio: 0.34,
     least: 130,
     draw(context, width, height, colours) {
-      const top = 1.15 * Math.max(0.4, ...column("p"), ...column("q"));
+      const top = 1.3 * Math.max(0.4, ...column("p"), ...column("q"));
       axes = new Axes(context, width, height, colours, { x: X, y: [0, top] });
       axes.ticks(ticks, range(0, 5, top < 1 ? 25 : 10).filter((tick) => tick < top), 1);
       for (const [name, colour] of [["p", colours.real], ["q", colours.fake]]) {

@@ -179,7 +179,8 @@ export class Figure {
       select.value = key;
     };
     this.listen(select, "change", () => change(select.value));
-    into.append(make("label", {}, label, select));
+    const long = options.some(([, name]) => name.length > 16); // takes a line of its own
+    into.append(make("label", long ? { class: "long" } : {}, label, select));
     set(value);
     return { select, set };
   }

@@ -1,0 +1,80 @@
+"""How a notebook stores a figure: as a vector drawing where that is lighter, else as pixels with a palette."""
+
+import gzip
+import io
+import re
+from weakref import WeakKeyDictionary
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from IPython import get_ipython
+from IPython.core.pylabtools import print_figure
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from PIL import Image
+
+MOST = 300_000  # characters of a drawing; a longer one takes long to show, however well it can be compressed
+_chosen = WeakKeyDictionary()
+
+
+def use_lighter():
+    """Let the notebook's figures from here on be stored as `lighter` returns them; does nothing outside a notebook."""
+    shell = get_ipython()
+    if shell is not None:
+        plt.switch_backend(mpl.get_backend())  # a backend that is loaded later would set its own formats
+        formatters = shell.display_formatter.formatters
+        formatters["image/svg+xml"].for_type(Figure, lambda figure: _choose(figure)[0])
+        formatters["image/png"].for_type(Figure, lambda figure: _choose(figure)[1])
+
+
+def _choose(figure):
+    """Return what `lighter` does; IPython asks once for each kind of file."""
+    return _chosen.pop(figure) if figure in _chosen else _chosen.setdefault(figure, lighter(figure))
+
+
+def lighter(figure):
+    """Return a figure as the file that has fewer bytes on its way to a reader.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+
+    Returns
+    -------
+    svg : str or None
+        The drawing, whose bytes are counted as a host sends them, compressed by gzip. None if pixels are lighter,
+        where the drawing is longer than `MOST`, and for a figure that shows images, which a drawing would blur.
+    png : bytes or None
+        The pixels, if there is no drawing.
+    """
+    png = as_png(figure)
+    if png is None or figure.findobj(AxesImage):
+        return None, png
+    svg = as_svg(figure)
+    light = len(svg) <= MOST and len(gzip.compress(svg.encode(), 6)) < len(png)
+    return (svg, None) if light else (None, png)
+
+
+def as_png(figure):
+    """Return a figure as a PNG file with 256 colours, a third of the bytes of all colours, or None if it is empty."""
+    png = print_figure(figure)
+    return None if png is None else with_palette(png)
+
+
+def with_palette(png):
+    """Return a PNG file, without transparency, as one with a palette of the 256 colours that cover its own best."""
+    image, file = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
+    palette = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    palette.save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def as_svg(figure):
+    """Return a figure as an SVG file, as large on the page as its pixels, with no date in it."""
+    with mpl.rc_context({"svg.hashsalt": "book", "svg.fonttype": "path"}):
+        svg = print_figure(figure, "svg", metadata={"Date": None, "Creator": None})
+    svg = svg.replace("\n", " ")  # a notebook's file keeps a line of its own for each
+    scale = figure.dpi / 96  # pixels of a page to an inch
+    return re.sub(
+        r'(width|height)="([\d.]+)pt"', lambda size: f'{size[1]}="{float(size[2]) * scale:.2f}pt"', svg, count=2
+    )
