@@ -30,7 +30,8 @@ SHOW = """(theme) => {
   document.documentElement.dataset.theme = theme;
   document.getAnimations().forEach((animation) => animation.finish());
 }"""
-# Equal tokens of code look alike: one of each kind is looked at; the others, thousands on a page, become plain text.
+# Equal tokens of code look alike, and so do formulas within a line: one of each kind is looked at; the others, thousands
+# of nodes on a page, become plain text.
 THIN = """() => {
   const seen = new Set();
   for (const token of document.querySelectorAll(".highlight span[class]")) {
@@ -38,6 +39,8 @@ THIN = """() => {
     if (seen.has(kind)) token.replaceWith(...token.childNodes);
     else seen.add(kind);
   }
+  const [, ...formulas] = document.querySelectorAll("span.math mjx-container");
+  for (const formula of formulas) formula.textContent = formula.querySelector("mjx-assistive-mml").textContent;
 }"""
 
 
