@@ -30,8 +30,8 @@ SHOW = """(theme) => {
   document.documentElement.dataset.theme = theme;
   document.getAnimations().forEach((animation) => animation.finish());
 }"""
-# Equal tokens of code look alike, and so do formulas within a line: one of each kind is looked at; the others, thousands
-# of nodes on a page, become plain text.
+# Equal tokens of code look alike, and so do formulas within a line: one of each kind is looked at; the others,
+# thousands of nodes on a page, become plain text.
 THIN = """() => {
   const seen = new Set();
   for (const token of document.querySelectorAll(".highlight span[class]")) {
