@@ -1,6 +1,7 @@
 """The site's extension: a small book built with it, with an address and without one."""
 
 import re
+import time
 from urllib.parse import urljoin, urlsplit
 
 import nbformat
@@ -172,3 +173,9 @@ FORMULA = '<span class="math notranslate nohighlight">\\(x\\)</span>'
 )
 def test_page_is_mended(before, after):
     assert mend(before) == after
+
+
+def test_long_words_are_read_once():
+    begun = time.perf_counter()
+    assert mend("x" * 1_000_000) == "x" * 1_000_000
+    assert time.perf_counter() - begun < 5

@@ -41,8 +41,9 @@ PDF_LINK = f'<p>The book on paper: <a href="../{PDF}">all chapters as one PDF</a
 ICON_SCRIPT = "_static/scripts/fontawesome.js"
 # The folds of code cells: a name that is not the text shown.
 MENDED = {'<summary aria-label="Toggle hidden content">': "<summary>"}
-# A formula is a box to the browser, which would begin a line with the comma after it.
-FORMULA = re.compile(r'[^\s>]*<span class="math notranslate nohighlight">[^<]*</span>[^\s<]*')
+# A formula is a box to the browser, which would begin a line with the comma after it. What stands before one is short,
+# and without the limit a film's megabyte without a space takes minutes.
+FORMULA = re.compile(r'[^\s<>]{0,20}<span class="math notranslate nohighlight">[^<]*</span>[^\s<]*')
 # Opened by itself, a picture can be as large as the screen allows.
 PICTURE = re.compile(r'<img [^>]*src="([^"]*_images/[^"]*)"[^>]*>')
 STREAM = '<div class="output stream highlight-myst-ansi notranslate"><div class="highlight">'
