@@ -93,8 +93,8 @@ def test_tables_are_tables(visit):
 
 def test_page_fits_a_telephone(visit):
     wide = visit.page.viewport_size
-    visit.page.set_viewport_size({"width": 360, "height": 740})
-    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
+    visit.page.set_viewport_size({"width": 320, "height": 740})  # what WCAG asks for; with wide fonts, too, 360 fits
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 320
     visit.page.set_viewport_size(wide)
 
 
