@@ -79,7 +79,9 @@ def ask(labels, latent_dim, seed):
     return np.concatenate([one_hot(labels, len(labels)), style], axis=1)
 
 
-def conditional_networks(style_dim=16, generator_units=(256, 512), discriminator_units=(512, 256)):
+def conditional_networks(
+    style_dim=16, generator_units=(256, 512), discriminator_units=(512, 256), activation="leaky_relu"
+):
     """Return a class-conditional generator and a projection discriminator, both of dense layers.
 
     Parameters
@@ -87,7 +89,9 @@ def conditional_networks(style_dim=16, generator_units=(256, 512), discriminator
     style_dim : int, default=16
         Normal numbers in a latent vector, beside the ten whose largest chooses the class.
     generator_units, discriminator_units : sequence of int
-        Hidden units, layer by layer: layer normalisation and leaky ReLU in G, leaky ReLU in D.
+        Hidden units, layer by layer, with the activation; in G layer normalisation comes before it.
+    activation : str, default="leaky_relu"
+        Keras name of the hidden activation; "leaky_relu" has slope 0.2.
 
     Returns
     -------
@@ -99,27 +103,27 @@ def conditional_networks(style_dim=16, generator_units=(256, 512), discriminator
     Mirza and Osindero (2014), "Conditional Generative Adversarial Nets"; Miyato and Koyama (2018), "cGANs with
     Projection Discriminator".
     """
-    return _generator(style_dim, generator_units), _discriminator(discriminator_units)
+    return _generator(style_dim, generator_units, activation), _discriminator(discriminator_units, activation)
 
 
-def _generator(style_dim, units):
+def _generator(style_dim, units, activation):
     """Return the generator of pairs."""
     latents = keras.Input((CLASSES + style_dim,))
     label = OneHotOfLargest()(latents[:, :CLASSES])
     x = keras.layers.Concatenate()([label, latents[:, CLASSES:]])
     for size in units:
-        x = keras.layers.Activation("leaky_relu")(keras.layers.LayerNormalization()(keras.layers.Dense(size)(x)))
+        x = keras.layers.Activation(activation)(keras.layers.LayerNormalization()(keras.layers.Dense(size)(x)))
     pixels = keras.layers.Dense(PIXELS, activation="sigmoid")(x)
     return keras.Model(latents, keras.layers.Concatenate()([pixels, label]), name="generator")
 
 
-def _discriminator(units):
+def _discriminator(units, activation):
     """Return the discriminator of pairs: what it says of the image, and how image and label fit together."""
     rows = keras.Input((PIXELS + CLASSES,))
     label = OneHotOfLargest()(rows[:, PIXELS:])
     x = rows[:, :PIXELS]
     for size in units:
-        x = keras.layers.Dense(size, activation="leaky_relu")(x)
+        x = keras.layers.Dense(size, activation=activation)(x)
     embedding = keras.layers.Dense(units[-1], use_bias=False)(label)
     fit = keras.layers.Dot(axes=1)([x, embedding])
     return keras.Model(rows, keras.layers.Add()([keras.layers.Dense(1)(x), fit]), name="discriminator")

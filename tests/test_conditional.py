@@ -47,6 +47,15 @@ def test_the_discriminator_reads_the_label_without_a_slope():
     assert np.abs(slope[:, :784]).max() > 0
 
 
+def test_both_networks_have_the_activation_asked_for():
+    def activations(network):
+        layers = [layer.activation.__name__ for layer in network.layers if hasattr(layer, "activation")]
+        return set(layers) - {"linear", "sigmoid"}
+
+    for arguments, name in (({}, "leaky_relu"), ({"activation": "relu"}, "relu")):
+        assert [activations(network) for network in conditional.conditional_networks(**arguments)] == [{name}] * 2
+
+
 def test_pairs_train_and_survive_a_file(tmp_path):
     keras.utils.set_random_seed(0)
     gan = gans.GAN(*conditional.conditional_networks(4, (8,), (8,)))
