@@ -16,7 +16,7 @@ RUN_MIME = "application/vnd.book.run+json"
 _started = time.perf_counter()
 
 
-def check(name, value, *, at_most=None, at_least=None, unit="", source=None, met=True):
+def check(name, value, *, at_most=None, at_least=None, unit="", source=None, met=True, comparison=None):
     """Assert that a measured number keeps its bound, print a readable line and glue the number for the prose.
 
     Parameters
@@ -33,6 +33,8 @@ def check(name, value, *, at_most=None, at_least=None, unit="", source=None, met
         Key in ``book/references.bib`` of the publication the bound comes from.
     met : bool, default=True
         False states openly that the bound is not reached; the check then fails when it *is* reached.
+    comparison : dict, optional
+        What `compare` knows of a comparison: ``seeds``, ``standard_errors`` and ``curve``.
 
     Returns
     -------
@@ -56,9 +58,61 @@ def check(name, value, *, at_most=None, at_least=None, unit="", source=None, met
         )
     line = f"{name} = {value:.6g} {unit}".rstrip() + f"   ({'' if within else 'NOT MET: '}{expected})"
     record = dict(name=name, value=value, at_most=at_most, at_least=at_least, source=source, met=within, unit=unit)
+    if comparison:
+        record["comparison"] = comparison
+        line += f"; {comparison['seeds']} seeds, {_errors_apart(comparison['standard_errors'])}"
     display({"text/plain": line, CLAIM_MIME: record}, raw=True)
     glue(name, value)
     return value
+
+
+def compare(name, ours, theirs, *, curve, ratio=True, paired=False, **options):
+    """Assert a comparison of two models or settings that were each trained on several seeds.
+
+    Parameters
+    ----------
+    name : str
+        The claim's name, as for `check`.
+    ours, theirs : array_like of shape (n,)
+        One measured number a seed; the two n may differ unless `paired`.
+    curve : str
+        The result in ``experiments/results`` that holds the curves of these runs, which show that they had converged.
+    ratio : bool, default=True
+        The value is the mean of ours over the mean of theirs; False makes it the difference of the means.
+    paired : bool, default=False
+        Whether entry i of both had the same seed, labels or data, so that the differences have an error of their own.
+    **options
+        Bounds, unit, source and met, as for `check`.
+
+    Returns
+    -------
+    float
+        The ratio or the difference.
+
+    Raises
+    ------
+    ValueError
+        With fewer than three seeds, or fewer than five where the means lie less than three standard errors apart.
+    AssertionError
+        As for `check`.
+    """
+    ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
+    value = ours.mean() / theirs.mean() if ratio else ours.mean() - theirs.mean()
+    if paired:
+        error = (ours - theirs).std(ddof=1) / len(ours) ** 0.5
+    else:
+        error = np.sqrt(sum(values.var(ddof=1) / len(values) for values in (ours, theirs)))
+    apart = float(abs(ours.mean() - theirs.mean()) / error) if error else None  # None: nothing varies
+    seeds = min(len(ours), len(theirs))
+    least = 3 if apart is None or apart >= 3 else 5
+    if seeds < least:
+        raise ValueError(f"{name}: got {seeds} seeds, expected at least {least}; {_errors_apart(apart)}.")
+    return check(name, value, comparison=dict(seeds=seeds, standard_errors=apart, curve=curve), **options)
+
+
+def _errors_apart(standard_errors):
+    """Say how far two means are apart."""
+    return "no spread" if standard_errors is None else f"{standard_errors:.1f} standard errors apart"
 
 
 def _bounds(at_most, at_least):

@@ -61,6 +61,34 @@ def test_without_bounds_a_number_is_reported(shown):
     assert shown["outputs"][0]["text/plain"].endswith("(no bound)")
 
 
+def test_a_comparison_records_seeds_and_standard_errors(shown):
+    ours, theirs = [1.0, 2.0, 3.0], [6.0, 7.0, 8.0]
+    assert claims.compare("ours-over-theirs", ours, theirs, curve="runs", at_most=0.3) == 2 / 7
+    (output,) = shown["outputs"]
+    comparison = output[claims.CLAIM_MIME]["comparison"]
+    assert (comparison["seeds"], comparison["curve"]) == (3, "runs")
+    assert np.isclose(comparison["standard_errors"], 5 / np.sqrt(1 / 3 + 1 / 3))
+    assert output["text/plain"].endswith("(at most 0.3); 3 seeds, 6.1 standard errors apart")
+
+
+def test_a_paired_comparison_uses_the_differences(shown):
+    ours, theirs = [1.0, 5.0, 9.0], [2.0, 6.1, 9.9]
+    assert claims.compare("gain", ours, theirs, curve="runs", ratio=False, paired=True) == pytest.approx(-1)
+    errors = shown["outputs"][0][claims.CLAIM_MIME]["comparison"]["standard_errors"]
+    assert np.isclose(errors, 1 / (np.std([1, 1.1, 0.9], ddof=1) / 3**0.5))
+
+
+def test_a_comparison_of_equal_runs_has_no_spread(shown):
+    claims.compare("same", [1, 1, 1], [2, 2, 2], curve="runs")
+    assert shown["outputs"][0][claims.CLAIM_MIME]["comparison"]["standard_errors"] is None
+
+
+@pytest.mark.parametrize("ours", [[1.0, 2.0], [1.0, 5.0, 9.0, 12.0]])
+def test_a_comparison_of_too_few_seeds_is_refused(shown, ours):
+    with pytest.raises(ValueError, match=rf"ratio: got {len(ours)} seeds, expected at least"):
+        claims.compare("ratio", ours, np.add(ours, 1), curve="runs")
+
+
 def test_the_report_holds_what_the_status_page_needs(shown):
     claims.report()
     record = shown["outputs"][0][claims.RUN_MIME]

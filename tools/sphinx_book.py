@@ -32,7 +32,7 @@ FRONT_DOOR = """<!DOCTYPE html>
 LOADER = "anywidget-static.js"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = re.compile(r'<script type="application/vnd.jupyter.widget-view\+json">(.*)</script>')
-CLAIM_COLUMNS = ["claim", "holds", "value", "bound", "source"]
+CLAIM_COLUMNS = ["claim", "holds", "value", "bound", "seeds", "standard errors apart", "curve", "source"]
 RUN_COLUMNS = ["notebook", "seconds", "memory", "date", "device", "versions"]
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 logger = logging.getLogger(__name__)
@@ -128,11 +128,16 @@ def claim_row(claim):
     """Return a claim's cells for `CLAIM_COLUMNS`, as Markdown; the name leads to the chapter."""
     bounds = {"at least": claim["at_least"], "at most": claim["at_most"]}
     bound = " and ".join(f"{word} {readable(number)}" for word, number in bounds.items() if number is not None)
+    comparison = claim.get("comparison") or {"seeds": "", "standard_errors": "", "curve": ""}
+    apart = comparison["standard_errors"]
     return [
         f"{{doc}}`{claim['name']} </{claim['chapter']}>`",
         ("met" if bound else "reported") if claim["met"] else "**NOT\N{NO-BREAK SPACE}MET**",
         f"{readable(claim['value'])} {claim['unit']}".rstrip(),
         bound or "none",
+        str(comparison["seeds"]),
+        "no spread" if apart is None else apart and f"{apart:.1f}",
+        comparison["curve"] and f"`{comparison['curve']}`",
         f"{{cite:t}}`{claim['source']}`" if claim["source"] else "",
     ]
 
