@@ -1,0 +1,148 @@
+"""Every claim that one model or setting beats another says on how many seeds, by how much, and with which curve."""
+
+import re
+
+import pytest
+
+from experiments import record
+from tools.pages import ROOT
+from tools.sphinx_book import gather
+
+LEAST_SEEDS, SEEDS_OF_CLOSE_ONES, CLOSE = 3, 5, 3  # closer than CLOSE standard errors asks for more seeds
+
+# A name that says "this one against that one".
+WORDS = (
+    "over against beats than versus minus gain gains gained lead leads lost loses cost costs price saves saved buys "
+    "better worse wins times ratio more less fewer faster slower halves doubles improvement advantage"
+)
+COMPARATIVE = re.compile(rf"-(?:{'|'.join(WORDS.split())})(?=-|$)")
+
+# What numbers by epoch or by length are called in the results.
+CURVE = re.compile("curve|history|validation|epoch|length|losses")
+
+SAME = "two computations of one number, or a number and its formula"
+FLOOR = "one model to the floor of real digits or to real data, no second model"
+TARGET = "one model to the known distribution that it learns"
+DATA = "two sets of data or of samples: nothing that differs was trained"
+PART = "two uses of one trained model, or two estimates of one number"
+SPEED = "the time of one computation in two forms, over its rounds"
+LESSON = "one live run, which the text calls a single run"
+
+# Claims that are comparative by name and compare no two trained models. Each has a reason.
+EXCEPTIONS = {
+    "adversarial-autoencoder-fdd-over-real": FLOOR,
+    "best-gan-fdd-over-real": FLOOR,
+    "conditional-class-recall-over-real": FLOOR,
+    "conditional-class-spread-over-real": FLOOR,
+    "conditional-fdd-over-real": FLOOR,
+    "conditional-half-style-fdd-over-whole": PART,
+    "conditional-half-style-spread-over-whole": PART,
+    "corrected-loop-fit-over-way-from-hand": SAME,
+    "corrected-loop-rounding-over-way": SAME,
+    "dcgan-dense-same-steps-fdd-over-real": FLOOR,
+    "dcgan-dense-same-time-fdd-over-real": FLOOR,
+    "dcgan-fdd-over-real": FLOOR,
+    "dcgan-speed-over-keras-conv": SPEED,
+    "diffusion-fdd-over-real": FLOOR,
+    "evaluation-bias-times-n": SAME,
+    "evaluation-blur-parzen-gain": DATA,
+    "evaluation-coverage-minus-expected": SAME,
+    "evaluation-density-minus-expected": SAME,
+    "evaluation-fdd-500-over-10000": DATA,
+    "evaluation-file-order-ratio": DATA,
+    "evaluation-normal-twin-radius-ratio": DATA,
+    "evaluation-parzen-gain-explained": SAME,
+    "evaluation-replayed-fdd-over-held-out": DATA,
+    "evaluation-source-precision-gain": FLOOR,
+    "gan-fdd-over-real": FLOOR,
+    "grid-spread-ratio": TARGET,
+    "improved-gan-fdd-over-real": FLOOR,
+    "improved-short-run-fdd-over-real": FLOOR,
+    "keras-fit-minus-hand": SAME,
+    "keras-own-step-minus-fit": SAME,
+    "linear-autoencoder-sse-over-pca32": SAME,
+    "math-batch-noise-over-formula": SAME,
+    "math-covariance-training-over-optimum": SAME,
+    "math-linear-loss-over-optimum": SAME,
+    "math-tied-loss-over-optimum": SAME,
+    "plain-autoencoder-random-codes-fdd-over-real": FLOOR,
+    "vae-bound-50-minus-bound-1": PART,
+    "vae-elbo-plus-kl-minus-evidence": SAME,
+    "vae-fdd-over-real": FLOOR,
+    "vae-gan-fdd-over-real": FLOOR,
+    "vae-loss-minus-helpers": SAME,
+    "vae-score-over-reparameterised-variance": PART,
+    "value-minus-closed-form": SAME,
+    "what-and-why-generator-over-real": FLOOR,
+    "what-and-why-moved-over-redrawn-pixels": DATA,
+    "what-and-why-random-codes-over-real": FLOOR,
+    "what-and-why-reconstructions-over-real": FLOOR,
+    "what-and-why-redrawn-over-moved-features": DATA,
+    "your-own-data-best-pair-over-real": FLOOR,
+    "your-own-data-floor-100-over-400": DATA,
+    "your-own-data-gan-over-real-50": FLOOR,
+    "your-own-data-gan-over-real-675": FLOOR,
+    "your-own-data-nearest-over-test": FLOOR,
+}
+
+CLAIMS = {claim["name"]: claim for claim in gather(ROOT)[0]}
+COMPARED = sorted(name for name, claim in CLAIMS.items() if claim.get("comparison"))
+BY_NAME = sorted(name for name in CLAIMS if COMPARATIVE.search(name))
+
+
+def is_curve(values):
+    """Say whether these are three or more numbers, or points of numbers."""
+    points = [value if isinstance(value, list) else [value] for value in values]
+    return len(points) >= 3 and all(isinstance(x, int | float) for point in points for x in point)
+
+
+def holds_a_curve(result, named=False):
+    """Say whether a result has three or more numbers below a name that stands for a curve."""
+    if not isinstance(result, dict | list):
+        return False
+    items = result.items() if isinstance(result, dict) else [("", value) for value in result]
+    if named and is_curve([value for _, value in items]):
+        return True
+    return any(holds_a_curve(value, named or bool(CURVE.search(key))) for key, value in items)
+
+
+@pytest.mark.parametrize("name", sorted(set(BY_NAME) - EXCEPTIONS.keys()))
+def test_a_comparative_claim_is_made_as_a_comparison(name):
+    assert name in COMPARED, f"{name} ({CLAIMS[name]['chapter']}): use claims.compare, or say why it compares no models"
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_a_comparison_has_seeds_and_a_curve(name):
+    comparison = CLAIMS[name]["comparison"]
+    apart = comparison["standard_errors"]
+    close = apart is not None and apart < CLOSE
+    assert comparison["seeds"] >= (SEEDS_OF_CLOSE_ONES if close else LEAST_SEEDS)
+    assert holds_a_curve(record.read(comparison["curve"])), f"{comparison['curve']}.json holds no curve"
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_a_comparison_has_a_bound(name):
+    assert not (CLAIMS[name]["at_most"] is None and CLAIMS[name]["at_least"] is None)
+
+
+def test_exceptions_are_claims_of_the_book_and_have_a_reason():
+    assert sorted(EXCEPTIONS.keys() - set(BY_NAME)) == []
+    assert all(reason.strip() for reason in EXCEPTIONS.values())
+    assert sorted(EXCEPTIONS.keys() & set(COMPARED)) == []
+
+
+@pytest.mark.parametrize("name", ["a-fdd-over-b", "tied-price", "a-gain-100-labels", "b-ratio", "x-minus-y"])
+def test_names_that_compare(name):
+    assert COMPARATIVE.search(name)
+
+
+@pytest.mark.parametrize("name", ["over-real", "rover-speed", "gainsay", "vae-nll-5000", "best-gan-density"])
+def test_names_that_do_not(name):
+    assert not COMPARATIVE.search(name)
+
+
+def test_a_curve_is_three_numbers_under_a_name():
+    assert holds_a_curve({"runs": {"0": {"history": {"loss": [3.0, 2.0, 1.0]}}}})
+    assert holds_a_curve({"runs": [{"curve": [[1, 9.0], [2, 5.0], [4, 3.0]]}]})
+    assert holds_a_curve({"fdd_by_epochs": {"10": 9.0, "20": 5.0, "40": 3.0}})
+    assert not holds_a_curve({"runs": [1.0, 2.0, 3.0], "history": {"loss": [1.0]}})
