@@ -1,6 +1,7 @@
-"""Each defect D2-D15 of the source's GAN loop, caught by its chapter's check, and absent in `helpers.gans.GAN`."""
+"""Defects D1 to D15 of the source's GAN loop and D22 of its usual mend: caught, and absent in `helpers.gans.GAN`."""
 
 import inspect
+import warnings
 from types import SimpleNamespace
 
 import jax
@@ -235,3 +236,75 @@ def test_d15_epochs_that_visit_no_image(checks, broken, corrected):
     assert checks.visits(broken.discriminator.batches, REAL.reshape(len(REAL), -1)).max() == 0
     np.testing.assert_array_equal(checks.visits(corrected.real, IMAGES), 1)
     assert len(corrected.real) == checks.steps_per_epoch(len(IMAGES), BATCH)
+
+
+def frozen_pair(*, trained):
+    """Return small networks and their joined model in the usual order: compile D, freeze it, join, compile."""
+    keras.utils.set_random_seed(0)
+    dense, settings = keras.layers.Dense, dict(loss="binary_crossentropy", optimizer="sgd")
+    generator = keras.Sequential([keras.Input((3,)), dense(8, activation="relu"), dense(4)])
+    discriminator = keras.Sequential([keras.Input((4,)), dense(8), dense(1, activation="sigmoid")])
+    discriminator.compile(**settings)
+    if trained:
+        discriminator.train_on_batch(np.ones((8, 4)), np.ones((8, 1)))
+    discriminator.trainable = False
+    noise = keras.Input((3,))
+    gan = keras.Model(noise, discriminator(generator(noise)))
+    gan.compile(**settings)
+    return generator, discriminator, gan
+
+
+def alternate(checks, generator, discriminator, gan, thaw=False):
+    """Train D and G in turns; return how far D moved in its own steps, and D and G in those of G."""
+    moves = []
+    for seed in range(5):
+        real, noise = np.split(np.random.default_rng(seed).normal(size=(8, 7)), [4], axis=1)
+        start = discriminator.get_weights(), generator.get_weights()
+        discriminator.trainable = thaw
+        discriminator.train_on_batch(real, np.ones((8, 1)))
+        discriminator.train_on_batch(generator.predict(noise, verbose=0), np.zeros((8, 1)))
+        between = discriminator.get_weights()
+        discriminator.trainable = False
+        gan.train_on_batch(noise, np.ones((8, 1)))
+        pairs = (start[0], between), (between, discriminator.get_weights()), (start[1], generator.get_weights())
+        moves.append([max(checks.change(*pair)) for pair in pairs])
+    return np.max(moves, axis=0)
+
+
+def test_d22_a_discriminator_frozen_in_its_own_steps(checks, corrected):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        by_d, by_g, generator = alternate(checks, *frozen_pair(trained=False))
+    assert (by_d, by_g) == (0, 0)
+    assert generator > 0
+    by_d, by_g, generator = alternate(checks, *frozen_pair(trained=False), thaw=True)
+    assert min(by_d, generator) > 0
+    assert by_g == 0
+    assert max(checks.change(corrected.initial[1], corrected.gan.discriminator.get_weights())) > 0
+
+
+def test_d22_a_discriminator_frozen_after_a_step_is_refused(checks):
+    with pytest.raises(ValueError, match="optimizer was built with 4 variables"):
+        alternate(checks, *frozen_pair(trained=True))
+
+
+@pytest.mark.parametrize("method", ["train_on_batch", "fit"])
+def test_a_failed_first_step_leaves_the_weights(checks, method):
+    _, discriminator, _ = frozen_pair(trained=False)
+    discriminator.trainable = True
+    before = discriminator.get_weights()
+    with pytest.raises(ValueError, match="same shape"):
+        getattr(discriminator, method)(np.ones((8, 4)), np.zeros((8, 4)))
+    assert max(checks.change(before, discriminator.get_weights())) == 0
+    discriminator.train_on_batch(np.ones((8, 4)), np.ones((8, 1)))
+    assert max(checks.change(before, discriminator.get_weights())) > 0
+
+
+def test_a_fit_that_fails_after_another_loses_the_weights():
+    _, discriminator, _ = frozen_pair(trained=False)
+    discriminator.trainable = True
+    discriminator.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
+    with pytest.raises(ValueError, match="same shape"):
+        discriminator.fit(np.ones((8, 4)), np.zeros((8, 4)), verbose=0)
+    with pytest.raises(TypeError, match="NoneType"):
+        discriminator.get_weights()
