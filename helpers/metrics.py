@@ -93,7 +93,7 @@ def class_shares(images):
 
 
 def frechet_distance(features_a, features_b):
-    """Return the Fréchet distance between Gaussians fitted to two sets of features.
+    """Return the Fréchet distance, a squared one, between Gaussians fitted to two sets of features.
 
     ‖μ_a − μ_b‖² + Tr(Σ_a + Σ_b − 2 (Σ_a Σ_b)^½), with covariances over n − 1. It is biased upwards for few samples,
     by about 1/n: compare only distances measured with the same n.
@@ -106,7 +106,8 @@ def frechet_distance(features_a, features_b):
     Returns
     -------
     float
-        In squared feature units; 0 for sets with equal mean and covariance.
+        In squared feature units, so that four times the number is twice as far; 0 for sets with equal mean and
+        covariance.
 
     References
     ----------
@@ -138,6 +139,7 @@ def frechet_digit_distance(images_a, images_b):
     Returns
     -------
     float
+        A squared distance, as `frechet_distance` returns it.
     """
     return frechet_distance(features(check_images("images_a", images_a)), features(check_images("images_b", images_b)))
 

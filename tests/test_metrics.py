@@ -59,6 +59,11 @@ def test_it_is_symmetric():
     )
 
 
+def test_it_is_a_squared_distance():
+    a, b = gaussian(4).astype("float64"), gaussian(5).astype("float64")
+    assert np.isclose(metrics.frechet_distance(2 * a, 2 * b), 4 * metrics.frechet_distance(a, b), rtol=1e-6)
+
+
 def test_few_samples_bias_it_upwards_by_about_one_over_n():
     def mean_distance(count):
         rng = np.random.default_rng(0)
