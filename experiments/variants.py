@@ -591,7 +591,7 @@ def finish(trainer, name, lengths, chosen):
                     str(length): {kind: rounded(values[list(rows)]) for kind, values in curves.items()}
                     for length, (curves, _, _) in zip(lengths, found, strict=True)
                 },
-                "weights": int(networks.model.count_params()),
+                "weights": sum(int(np.prod(variable.shape)) for variable in networks.model.trainable_variables),
             }
         )
     return results
