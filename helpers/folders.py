@@ -225,7 +225,8 @@ def _channels(pixels, wish):
     coloured = bool((pixels[..., 1:] != pixels[..., :1]).any())
     if coloured == wish.grey and not wish.convert:
         came, expected = ("coloured", "grey") if coloured else ("grey", "coloured")
-        raise _Unusable(f"is {came}, expected {expected}: convert=True would turn it {expected}")
+        keep = "; grey=False loads all in colour" if coloured else ""
+        raise _Unusable(f"is {came}, expected {expected}: convert=True would turn it {expected}{keep}")
     if not wish.grey:
         return pixels
     return (pixels @ LUMA)[..., None] if coloured else pixels[..., :1]

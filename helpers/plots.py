@@ -159,6 +159,9 @@ def film(frames, alt, unit="step"):
     """
     if not frames:
         raise ValueError("frames: got no frame, expected at least one.")
+    for label, frame in frames.items():
+        if isinstance(frame, np.ndarray) and frame.ndim != 2:
+            raise ValueError(f"frames: {label} has shape {frame.shape}, expected (height, width): see tile.")
     pictures = [_encode(frame) for frame in frames.values()]
     grey = [frame.shape[1] for frame in frames.values() if isinstance(frame, np.ndarray)]
     page = FILM.format(

@@ -175,7 +175,9 @@ def test_other_proportions_are_named(folder):
 
 def test_colour_among_grey_is_named(folder):
     save(folder / "bad.png", noise(8, 8, 3))
-    refused(folder, one_file("is coloured, expected grey: convert=True would turn it grey"))
+    refused(
+        folder, one_file("is coloured, expected grey: convert=True would turn it grey; grey=False loads all in colour")
+    )
 
 
 def test_grey_among_colour_is_named(tmp_path):

@@ -82,6 +82,11 @@ def test_a_film_of_figures_closes_them():
     assert not plt.get_fignums()
 
 
+def test_a_film_of_sheets_that_are_no_sheets_is_refused():
+    with pytest.raises(ValueError, match=r"frames: 3 has shape \(10, 28, 28, 1\), expected \(height, width\)"):
+        plots.film({3: np.zeros((10, 28, 28, 1))}, alt="Nothing")
+
+
 def test_a_film_without_frames_is_refused():
     with pytest.raises(ValueError, match="frames: got no frame"):
         plots.film({}, alt="Nothing")
