@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import KernelDensity
 
+from experiments import real_digits, record
 from helpers import autoencoders, datasets, metrics
 
 
@@ -106,6 +107,17 @@ def test_the_digit_distance_is_the_frechet_distance_of_features(mnist, test_feat
     few, others = mnist.test_images[:500], mnist.validation_images[:500]
     expected = metrics.frechet_distance(test_features[:500], metrics.features(others))
     assert np.isclose(metrics.frechet_digit_distance(few, others), expected, rtol=1e-3)
+
+
+def test_the_floor_is_the_mean_of_random_draws(mnist, test_features):
+    stored = record.read(real_digits.NAME)["test"]
+    draws = np.array(stored["fdd_draws"])
+    floor = stored["floor"]["fdd"]
+    assert len(draws) == real_digits.FDD_DRAWS
+    assert (floor["mean"], floor["std"]) == pytest.approx((draws.mean(), draws.std(ddof=1)))
+    first = metrics.features(mnist.train_images[next(real_digits.random_rows(len(mnist.train_images), 1))])
+    assert metrics.frechet_distance(first, test_features) == pytest.approx(draws[0], rel=1e-3)
+    assert floor["mean"] < min(stored["file_order_fdd"])  # rows in the file's order are no random draw
 
 
 def test_noise_is_far_from_digits(mnist, test_features):
