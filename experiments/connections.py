@@ -5,19 +5,20 @@ python -m experiments.connections --collect    only writes the result, from the 
 python -m experiments.connections --rehearse   makes a tiny run of each model and writes nothing into results
 
 Each model gets six settings, tried for a third of the budget on the validation digits; the best is trained for the
-whole budget on each seed, and on one seed for three budgets. A budget is seconds of training on one core: the clock
-stands while JAX compiles and while the model is measured, and the learning rate falls with the share that is spent.
+whole budget on each seed, and the plain autoencoder on one seed for three budgets. A budget is seconds of training on
+one core: the clock stands while JAX compiles and while the model is measured, and the learning rate falls with the
+share that is spent.
 """
 
 import argparse
 import concurrent.futures
+import itertools
 import json
 import os
 import queue
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -29,13 +30,14 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from experiments import record, training
-from helpers import autoencoders, datasets, gans, hybrids, metrics, storage
+from helpers import autoencoders, claims, datasets, gans, hybrids, metrics, storage
 
 NAME = "connections"
-SEEDS = (0, 1, 2, 3, 4)  # fixed before the runs
+SEEDS = (0, 1, 2)  # fixed before the runs
 TUNING_SEED = 100  # settings are compared with this one, on the validation digits
 BUDGET = 60.0  # seconds of one core a run
 LENGTHS = {"tune": 1 / 3, "final": 1.0, "long": 3.0}  # in budgets
+LONG = ("autoencoder",)
 POINTS = 6  # of the curve of a run
 SAMPLES, CURVE_SAMPLES, SAMPLE_SEED, NEIGHBOURS = 10_000, 5_000, 12345, 5
 PROBED = 10_000  # training digits whose codes the linear classifier sees
@@ -379,7 +381,7 @@ def make(phase, name, seed, number):
     path.parent.mkdir(parents=True, exist_ok=True)
     mnist, settings = datasets.load_mnist(), CANDIDATES[name][number]
     model, log = train(name, seed, settings, LENGTHS[phase] * BUDGET, mnist)
-    row = {"model": name, "seed": seed, "settings": settings, **log}
+    row = {"model": name, "seed": seed, "settings": settings, "conditions": claims.run_record(), **log}
     if phase != "tune":
         stored = phase == "final" and seed == SEEDS[0]
         weights = record.weights_path(NAME, name, seed) if stored else path.with_suffix(".npz")
@@ -405,11 +407,10 @@ def tuning_jobs():
 
 
 def final_jobs():
-    """Return the same of the runs with the best settings, the long ones and those of the later seeds last."""
+    """Return the same of the runs with the best settings."""
     chosen = {name: best(name) for name in KINDS}
-    first = [("final", name, seed, chosen[name]) for seed in SEEDS[:3] for name in KINDS]
-    long = [("long", name, SEEDS[0], chosen[name]) for name in KINDS]
-    return first + long + [("final", name, seed, chosen[name]) for seed in SEEDS[3:] for name in KINDS]
+    final = [("final", name, seed, chosen[name]) for seed in SEEDS for name in KINDS]
+    return final + [("long", name, SEEDS[0], chosen[name]) for name in LONG]
 
 
 def run_all(jobs, at_once, title):
@@ -440,22 +441,17 @@ def settings():
 
 
 def collect():
-    """Write the result, of the runs that there are."""
-    runs = {"final": [], "long": []}
-    for job in [job for job in final_jobs() if file_of(*job).exists()]:
-        row = json.loads(file_of(*job).read_text())
-        if job[2] != SEEDS[0] or job[0] == "long":
-            del row["origins"]  # those of the stored decoders are enough
-        runs[job[0]].append(row)
+    """Write the result, of the runs that there are, with the conditions of the last."""
+    rows = {job: json.loads(file_of(*job).read_text()) for job in final_jobs() if file_of(*job).exists()}
     tuning = {name: tuned(name) for name in KINDS}
-    record.write(NAME, runs=runs["final"], long=runs["long"], tuning=tuning, processor=processor(), **settings())
-
-
-def processor():
-    """Return the name of the processor, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    return lines[0].split(":")[1].strip() if lines else ""
+    for row in [*itertools.chain(*tuning.values()), *rows.values()]:
+        conditions = row.pop("conditions")
+    for (phase, _, seed, _), row in rows.items():
+        if phase == "long" or seed != SEEDS[0]:
+            del row["origins"]  # those of the stored decoders are enough
+    runs, long = ([row for job, row in rows.items() if job[0] == phase] for phase in ("final", "long"))
+    found = {"runs": runs, "long": long, "tuning": tuning}
+    record.rewrite(NAME, {"experiment": NAME, "conditions": {**conditions, "cpus": 1}, **found, **settings()})
 
 
 def rehearse():
