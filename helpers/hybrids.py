@@ -155,7 +155,7 @@ class AdversarialAutoencoder(_Hybrid):
         adversarial_weight : float, default=1.0
             Factor of the encoder's loss in the game; with 0 this is a plain autoencoder, watched by D.
         loss, r1, r2, gradient_penalty, penalty_batch, **kwargs
-            As for `helpers.gans.GAN.compile`; here D's slope is taken by the code.
+            As for `helpers.gans.GAN.compile`; here D's gradient is taken with respect to the code.
         """
         players = [(autoencoder_optimizer, self.autoencoder), (discriminator_optimizer, self.discriminator)]
         penalties = dict(r1=r1, r2=r2, gradient_penalty=gradient_penalty, penalty_batch=penalty_batch)
