@@ -10,7 +10,7 @@ from helpers.widgets import digits_on_request, networks
 @pytest.fixture(scope="module")
 def drawn():
     """Digits of the stored generator and of the figure's, from the same latents, and the classes asked for."""
-    whole, _ = conditional.conditional_networks(**digits_on_request.NETWORKS)
+    whole, _ = conditional.conditional_networks()
     whole.set_weights(storage.load_weights(digits_on_request.STORED))
     labels = np.arange(500) % 10
     latents = conditional.ask(labels, 26, seed=77)  # not those that the narrow network was made on

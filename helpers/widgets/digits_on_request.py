@@ -1,7 +1,6 @@
 """A class-conditional generator that draws the digit one asks for, in a style that one moves."""
 
 import functools
-import json
 from pathlib import Path
 
 import keras
@@ -13,7 +12,6 @@ from helpers.widgets import networks
 from helpers.widgets.base import Figure
 
 STORED = Path(__file__).parents[2] / "experiments" / "results" / "conditional_gan_0.npz"
-NETWORKS = json.loads(STORED.with_name("conditional_gan.json").read_text())["networks"]
 RANKS = (128, 96)  # of the two large matrices
 LOOKED_AT = 600  # digits, as many of each class, for which the narrow network is made and the directions are found
 SEED = 5
@@ -64,15 +62,12 @@ def small_generator():
 
 
 def _chain(sizes):
-    """Return dense layers of these sizes; layer normalisation and the activation follow the widths of 256 and 512."""
+    """Return dense layers of these sizes; layer normalisation and leaky ReLU follow the widths of 256 and 512."""
     layers = [keras.Input((sizes[0],))]
     for size in sizes[1:-1]:
         layers.append(keras.layers.Dense(size))
         if size not in RANKS:
-            layers += [
-                keras.layers.LayerNormalization(),
-                keras.layers.Activation(NETWORKS.get("activation", "leaky_relu")),
-            ]
+            layers += [keras.layers.LayerNormalization(), keras.layers.Activation("leaky_relu")]
     return keras.Sequential([*layers, keras.layers.Dense(sizes[-1], activation="sigmoid")])
 
 
