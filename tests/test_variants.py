@@ -1,67 +1,45 @@
-"""The layers of the experiment on kinds of autoencoders, its stored networks, and what its result must hold."""
+"""The experiment on tied and untied autoencoders: its layers, its stored networks, and what its result must hold."""
 
-import jax
 import numpy as np
 import pytest
 
 from experiments import record, variants
 from helpers import metrics
 
-KINDS = [(kind, row) for kind, rows in record.read("variants")["kinds"].items() for row in rows]
+RESULT = record.read(variants.NAME)
+KINDS = [(kind, row) for kind, rows in RESULT["kinds"].items() for row in rows]
 NAMES = [f"{kind} {row['setting']}" for kind, row in KINDS]
-
-
-@pytest.mark.parametrize("k", [1, 3])
-def test_top_k_keeps_the_largest(k):
-    codes = np.random.default_rng(0).permutation(40).reshape(4, 10).astype("float32")
-    kept = np.asarray(variants.TopK(k)(codes))
-    assert ((kept > 0).sum(axis=1) <= k).all()
-    assert np.array_equal(np.sort(kept)[:, -k:], np.sort(codes)[:, -k:])
-    assert np.array_equal(np.sort(kept)[:, :-k], np.zeros((4, 10 - k)))
 
 
 def test_mask_keeps_the_first_numbers():
     assert np.asarray(variants.Mask(2)(np.ones((1, 4), "float32"))).tolist() == [[1, 1, 0, 0]]
 
 
-@pytest.mark.parametrize("on", [0.0, 1.0])
-def test_shift_moves_by_a_pixel_at_most(on):
-    rows = np.zeros((50, 28, 28), "float32")
-    rows[:, 10, 10] = 1
-    layer = variants.Shift(on)
-    assert np.array_equal(layer(rows.reshape(-1, 784)), rows.reshape(-1, 784))
-    shifted = np.asarray(layer(rows.reshape(-1, 784), training=True)).reshape(-1, 28, 28)
-    places = np.argwhere(shifted == 1)[:, 1:]
-    assert len(places) == 50
-    assert np.abs(places - 10).max() == on
-    assert len(np.unique(places, axis=0)) == (9 if on else 1)
+def test_the_penalty_reaches_the_loss():
+    networks = variants.sparse(0.5)
+    images = np.random.default_rng(0).random((4, 784), dtype="float32")
+    networks.model(images)
+    codes = np.asarray(networks.encoder(images))
+    assert np.isclose(float(sum(networks.model.losses)), 0.5 * codes.sum(axis=1).mean(), rtol=1e-4)
 
 
-def test_noise_is_for_training_only():
-    layer, zeros = variants.Noise(0.5), np.zeros((100, 100), "float32")
-    assert not np.asarray(layer(zeros)).any()
-    assert np.isclose(np.asarray(layer(zeros, training=True)).std(), 0.5, rtol=0.05)
+def test_a_bench_trains_other_lengths_and_copies_as_a_new_one_would():
+    rows = np.random.default_rng(0).random((200, 784), dtype="float32")
+    copies = [variants.Copy("one layer", None, rate, seed) for rate, seed in ((0.01, 0), (0.001, 1))]
+    stacks = [[variants.compiled(variants.narrow, copy).model for copy in copies] for _ in range(3)]
+    used = variants.Bench(stacks[0]).fit(rows, 1, lambda epoch: None)
+    again = used.restart(stacks[1]).fit(rows, 2, lambda epoch: None)
+    fresh = variants.Bench(stacks[2]).fit(rows, 2, lambda epoch: None)
+    for ours, theirs in zip(again.states[0], fresh.states[0], strict=True):
+        assert np.allclose(ours, theirs, atol=1e-6)
 
 
-def test_the_contractive_penalty_is_the_squared_jacobian():
-    encoder = variants.sigmoid().encoder
-    kernel, images = encoder.get_weights()[0], np.random.default_rng(0).random((3, 784), dtype="float32")
-    jacobian = jax.vmap(jax.jacobian(lambda image: encoder(image[None])[0]))(images)
-    assert np.isclose(variants.jacobian_size(encoder(images), kernel), (jacobian**2).sum(axis=(1, 2)).mean(), rtol=1e-4)
-
-
-def test_the_divergence_is_zero_at_its_target():
-    at_target, off = (np.full((7, 3), value, "float32") for value in (0.1, 0.2))
-    assert abs(float(variants.coin_divergence(at_target))) < 1e-6
-    assert float(variants.coin_divergence(off)) > 0.01
-
-
-@pytest.mark.parametrize("kind", variants.SMALL)
+@pytest.mark.parametrize("kind", variants.STORED)
 def test_the_stored_networks_have_the_reported_errors(kind, mnist):
     networks = variants.load(kind)
     images = mnist.test_images.reshape(-1, 784)
     redrawn = variants.run(networks.decoder, variants.run(networks.encoder, images))
-    reported = next(row for row in record.read("variants")["kinds"][kind] if row["best"])["seeds"][0]
+    reported = RESULT["kinds"][kind][0]["seeds"][0]
     assert np.isclose(metrics.squared_error(images, redrawn).mean(), reported["test_sse"], rtol=1e-3)
 
 
@@ -77,7 +55,6 @@ def test_every_kind_has_five_seeds_and_curves_of_two_lengths(kind, row):
 
 def test_every_kind_was_tuned_with_the_same_effort():
     for name, group in variants.GROUPS.items():
-        trials = record.read("variants")["trials"][name]
         for kind, description in group.kinds.items():
-            tried = {(trial["setting"], trial["rate"]) for trial in trials if trial["kind"] == kind}
+            tried = {(trial["setting"], trial["rate"]) for trial in RESULT["trials"][name] if trial["kind"] == kind}
             assert len(tried) == 5 * len(description.settings)
