@@ -37,13 +37,13 @@ STEPS = (  # the first is the chapter's own
 FEW_ROUNDS = {128: 5}  # by width
 
 
-def networks(down, up, width, activation="leaky_relu"):
-    """Return the chapter's generator and discriminator; the activation is the discriminator's."""
-    k, hidden = keras.layers, {"activation": activation}
+def networks(down, up, width):
+    """Return the chapter's generator and discriminator."""
+    k, leaky = keras.layers, {"activation": "leaky_relu"}
     generator = [keras.Input((16,)), k.Dense(7 * 7 * 2 * width, use_bias=False), k.BatchNormalization()]
     generator += [k.Activation("relu"), k.Reshape((7, 7, 2 * width)), up(width, 4, strides=2, use_bias=False)]
     generator += [k.BatchNormalization(), k.Activation("relu"), up(1, 4, strides=2, activation="sigmoid")]
-    judge = [keras.Input((28, 28, 1)), down(width, 4, strides=2, **hidden), down(2 * width, 4, strides=2, **hidden)]
+    judge = [keras.Input((28, 28, 1)), down(width, 4, strides=2, **leaky), down(2 * width, 4, strides=2, **leaky)]
     return keras.Sequential(generator), keras.Sequential([*judge, k.Flatten(), k.Dense(1)])
 
 

@@ -63,8 +63,7 @@ REQUIRED = {
         "dcgan-speed-over-keras-conv": {},
         "dcgan-speed-width-128": {"at_least": 3},
         "dcgan-fdd-over-real": {},
-        "dcgan-over-dense-four-passes": {},
-        "dcgan-over-dense-eight-passes": {},
+        "dcgan-dense-eight-passes-fdd-over-real": {},
         "dcgan-r1-error-plain": {"at_most": 1e-5},
     },
     "book/gans/conditional": {
