@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments import record, variants
-from helpers import metrics
+from helpers import datasets, metrics
 
 RESULT = record.read(variants.NAME)
 KINDS = [(kind, row) for kind, rows in RESULT["kinds"].items() for row in rows]
@@ -35,9 +35,9 @@ def test_a_bench_trains_other_lengths_and_copies_as_a_new_one_would():
 
 
 @pytest.mark.parametrize("kind", variants.STORED)
-def test_the_stored_networks_have_the_reported_errors(kind, mnist):
+def test_the_stored_networks_have_the_reported_errors(kind):
     networks = variants.load(kind)
-    images = mnist.test_images.reshape(-1, 784)
+    images = datasets.load_mnist().test_images.reshape(-1, 784)
     redrawn = variants.run(networks.decoder, variants.run(networks.encoder, images))
     reported = RESULT["kinds"][kind][0]["seeds"][0]
     assert np.isclose(metrics.squared_error(images, redrawn).mean(), reported["test_sse"], rtol=1e-3)
