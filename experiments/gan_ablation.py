@@ -1,14 +1,13 @@
 """Take the improved GAN recipe apart: leave each of its changes out, add each alone to the source's recipe.
 
-python -m experiments.gan_ablation                  makes the missing rows, then writes the result
-python -m experiments.gan_ablation --part 0 4       makes every fourth row only, for processes side by side
-python -m experiments.gan_ablation --candidates     compares recipes that could replace the improved one
-python -m experiments.gan_ablation --long           trains the rows at their best rates four times as long
-python -m experiments.gan_ablation --rehearse       makes one row in small and writes nothing
+python -m experiments.gan_ablation                          makes what is missing, then writes the result
+python -m experiments.gan_ablation --only "without R1 and R2" --rates 0.002 --seeds 0 1 2     a part of it
+python -m experiments.gan_ablation --write                  only writes the result, of the runs that there are
+python -m experiments.gan_ablation --rehearse               makes one run in small and writes nothing
 
-Every row is trained at each of three learning rates on five seeds, side by side; its rate is the one with the smallest
-mean distance from the *validation* digits. The average of the weights is no row of its own: every run is measured with
-and without it.
+Rates and seeds of a row that are missing are trained side by side; on a CPU that costs as much as one after the other,
+about two minutes of one core each. A row's rate is the one with the smallest mean distance from the *validation*
+digits. The average of the weights is no row of its own: every run is measured with and without it.
 """
 
 import argparse
@@ -19,15 +18,13 @@ import numpy as np
 
 from experiments import record, training
 from experiments.stacked import Stack
-from helpers import datasets, gans, metrics
+from helpers import claims, datasets, gans, metrics
 
 NAME = "gan_ablation"
-SEEDS, CANDIDATE_SEEDS = (0, 1, 2, 3, 4), (100, 101, 102)
+SEEDS = (0, 1, 2, 3, 4)
 RATES = (2e-4, 7e-4, 2e-3)
-CANDIDATE_RATES = (1e-3, 2e-3, 4e-3)
 SAMPLES, SAMPLE_SEED = 10_000, 12345
-EPOCHS, LONG = 8, 32  # 8 epochs of the improved recipe: about a minute of two cores
-LOOKS = (1, 2, 4, 8, 16, 32)  # after which epochs the averaged generators are held to the validation digits
+LOOKS = (1, 2, 4)  # after which epochs, beside the last, the averaged generators are held to the validation digits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,14 +39,12 @@ class Parts:
     discriminator_units: tuple = (1024, 512)
     batch_size: int = 128
     latent_dim: int = 100
-    generator_units: tuple = (256, 512)
-    last: float = 1.0  # the learning rate at the end over that at the start; 1 is constant
-    epochs: int = EPOCHS
+    epochs: int = 8
 
     def build(self, seed, rate):
         """Return the compiled, untrained GAN."""
         keras.utils.set_random_seed(seed)
-        sizes = (self.latent_dim, self.generator_units, self.discriminator_units)
+        sizes = (self.latent_dim, (256, 512), self.discriminator_units)
         networks = gans.dense_networks(*sizes, self.activation, normalise=self.normalise)
         gan = gans.GAN(*networks, seed=seed)
         beta_1, beta_2 = self.betas
@@ -59,9 +54,8 @@ class Parts:
 
 
 SOURCE = Parts()
-IMPROVED = Parts("leaky_relu", "relativistic", 0.3, True, (0.0, 0.99), (512, 256), 64, 16)
+RECIPE = Parts("relu", "relativistic", 0.3, True, (0.0, 0.99), (512, 256), 64, 16)
 CHANGES = {
-    "leaky ReLU": ("activation",),
     "relativistic pairing": ("loss",),
     "R1 and R2": ("gamma",),
     "layer normalisation": ("normalise",),
@@ -77,22 +71,11 @@ def mix(base, other, fields):
 
 
 ROWS = {
-    "improved": IMPROVED,
-    **{f"without {name}": mix(IMPROVED, SOURCE, fields) for name, fields in CHANGES.items()},
+    "recipe": RECIPE,
+    "with leaky ReLU": dataclasses.replace(RECIPE, activation="leaky_relu"),
+    **{f"without {name}": mix(RECIPE, SOURCE, fields) for name, fields in CHANGES.items()},
     "source": SOURCE,
-    **{f"only {name}": mix(SOURCE, IMPROVED, fields) for name, fields in CHANGES.items()},
-}
-RELU = dataclasses.replace(IMPROVED, activation="relu")
-FALLING = dataclasses.replace(RELU, last=0.05)
-CANDIDATES = {
-    "ReLU": RELU,
-    "ReLU, falling rate": FALLING,
-    "ReLU, falling rate, non-saturating": dataclasses.replace(FALLING, loss="non_saturating"),
-    "ReLU, falling rate, gamma 0.1": dataclasses.replace(FALLING, gamma=0.1),
-    "ReLU, falling rate, gamma 1": dataclasses.replace(FALLING, gamma=1.0),
-    "ReLU, falling rate, no normalisation": dataclasses.replace(FALLING, normalise=False),
-    "ReLU, falling rate, 32 latents": dataclasses.replace(FALLING, latent_dim=32),
-    "leaky ReLU, falling rate": dataclasses.replace(FALLING, activation="leaky_relu"),
+    **{f"only {name}": mix(SOURCE, RECIPE, fields) for name, fields in CHANGES.items()},
 }
 
 
@@ -102,129 +85,106 @@ class Judge:
     def __init__(self, mnist):
         self.real = {split: metrics.features(getattr(mnist, f"{split}_images")) for split in ("validation", "test")}
 
-    def distances(self, stack, network, splits=("validation", "test")):
-        """Return for each copy the distance to each split and the share of the rarest class."""
+    def distances(self, stack, network):
+        """Return for each copy the distance to both splits and the share of the rarest class."""
         latents = keras.random.normal((SAMPLES, network.input_shape[-1]), seed=SAMPLE_SEED)
-        return [self.row(digits, splits) for digits in stack.apply(network, latents)]
+        return [self.row(digits) for digits in stack.apply(network, latents)]
 
-    def row(self, digits, splits):
+    def row(self, digits):
         """Return the measurements of one copy; None where it became NaN."""
         if not np.isfinite(digits).all():
-            return dict.fromkeys((*splits, "smallest_class_share"))
+            return dict.fromkeys((*self.real, "smallest_class_share"))
         features, logits = metrics.load_classifier().predict(digits, batch_size=500, verbose=0)
         shares = np.bincount(logits.argmax(axis=1), minlength=10) / len(digits)
-        distances = {split: metrics.frechet_distance(features, self.real[split]) for split in splits}
+        distances = {split: metrics.frechet_distance(features, real) for split, real in self.real.items()}
         return {**distances, "smallest_class_share": float(shares.min())}
 
 
-def train(parts, rates, seeds, images, judge, title):
-    """Train one row at all rates and seeds side by side; return one measured run each."""
-    keys = [(rate, seed) for rate in rates for seed in seeds]
+def train(parts, keys, images, judge, title):
+    """Train one row at these pairs (rate, seed) side by side; return one measured run each."""
     stack = Stack([parts.build(seed, rate) for rate, seed in keys])
-    curves = {}
+    curves = [{} for _ in keys]
 
     def watch(epoch):
         """Look at the averaged generators now and then."""
         if epoch in LOOKS:
-            rows = judge.distances(stack, stack.model.ema_generator, ("validation",))
-            curves[epoch] = [row["validation"] for row in rows]
+            for curve, row in zip(curves, judge.distances(stack, stack.model.ema_generator), strict=True):
+                curve[str(epoch)] = row["validation"]
 
-    stack.fit(images, parts.batch_size, parts.epochs, last=parts.last, watch=watch, title=title)
+    stack.fit(images, parts.batch_size, parts.epochs, last=1.0, watch=watch, title=title)
     averaged = judge.distances(stack, stack.model.ema_generator)
     last = judge.distances(stack, stack.model.generator)
+    for curve, row in zip(curves, averaged, strict=True):
+        curve[str(parts.epochs)] = row["validation"]
+    parts_of_run = zip(keys, averaged, last, curves, strict=True)
     return [
-        {
-            "rate": rate,
-            "seed": seed,
-            "averaged": averaged[i],
-            "last": last[i],
-            "curve": {str(epoch): values[i] for epoch, values in curves.items()},
-        }
-        for i, (rate, seed) in enumerate(keys)
+        {"rate": rate, "seed": seed, "averaged": mean, "last": end, "curve": curve}
+        for (rate, seed), mean, end, curve in parts_of_run
     ]
 
 
-def log_of(name, parts):
+def log_of(name):
     """Return the log of one row; it is not committed."""
-    return record.Log(training.RUNS / NAME / f"{name}.jsonl", dataclasses.asdict(parts))
+    return record.Log(training.RUNS / NAME / f"{name}.jsonl", dataclasses.asdict(ROWS[name]))
 
 
-def make(name, parts, rates, seeds, mnist, judge):
-    """Make a row that is missing and write it down; return its runs."""
-    log = log_of(name, parts)
-    if len(log.runs) < len(rates) * len(seeds):
-        for run in train(parts, rates, seeds, mnist.train_images, judge, name):
-            if log.find(rate=run["rate"], seed=run["seed"]) is None:
-                log.add(run)
-    return log.runs
+def make(name, rates, seeds, mnist, judge):
+    """Make the runs of a row that are missing and write them down."""
+    log = log_of(name)
+    keys = [(rate, seed) for rate in rates for seed in seeds if log.find(rate=rate, seed=seed) is None]
+    conditions = {key: claims.run_record()[key] for key in ("device", "versions")}
+    for run in train(ROWS[name], keys, mnist.train_images, judge, name) if keys else []:
+        log.add({**run, **conditions})
 
 
-def best_rate(runs, weights="averaged"):
+def best_rate(runs):
     """Return the learning rate with the smallest mean distance from the validation digits; a NaN loses."""
 
     def score(rate):
         """Return this mean."""
-        values = [run[weights]["validation"] for run in runs if run["rate"] == rate]
+        values = [run["averaged"]["validation"] for run in runs if run["rate"] == rate]
         return np.inf if None in values else np.mean(values)
 
     return min({run["rate"] for run in runs}, key=score)
 
 
-def long_rows():
-    """Return the rows that are trained longer: those that were made, four times as long."""
-    return {f"{name}, long": dataclasses.replace(parts, epochs=LONG) for name, parts in ROWS.items()}
-
-
-def jobs(which):
-    """Return (name, parts, rates, seeds) of all rows to make."""
-    if which == "candidates":
-        return [(name, parts, CANDIDATE_RATES, CANDIDATE_SEEDS) for name, parts in CANDIDATES.items()]
-    if which == "long":
-        made = {name: log_of(name, parts).runs for name, parts in ROWS.items()}
-        rows = zip(long_rows().items(), made.values(), strict=True)
-        return [(name, parts, (best_rate(runs),), SEEDS) for (name, parts), runs in rows if runs]
-    return [(name, parts, RATES, SEEDS) for name, parts in ROWS.items()]
-
-
 def rehearse(mnist):
-    """Make one row in small."""
-    few = mnist.train_images[:1_280]
-    small = dataclasses.replace(IMPROVED, epochs=2)
-    print(train(small, RATES[:2], SEEDS[:1], few, Judge(mnist), "rehearsal"))
+    """Make one run in small."""
+    small = dataclasses.replace(RECIPE, epochs=2)
+    print(train(small, [(RATES[0], 0)], mnist.train_images[:1_280], Judge(mnist), "rehearsal"))
 
 
 def write():
     """Write the result, of the rows that there are."""
-    groups = {"rows": ROWS, "long": long_rows(), "candidates": CANDIDATES}
+    made = {name: sorted(log_of(name).runs, key=lambda run: (run["rate"], run["seed"])) for name in ROWS}
     rows = {
-        group: {
-            name: {"parts": dataclasses.asdict(parts), "runs": runs}
-            for name, parts in members.items()
-            if (runs := log_of(name, parts).runs)
-        }
-        for group, members in groups.items()
+        name: {"parts": dataclasses.asdict(ROWS[name]), "best_rate": best_rate(runs), "runs": runs}
+        for name, runs in made.items()
+        if runs
     }
-    record.write(NAME, **rows, samples=SAMPLES, sample_seed=SAMPLE_SEED)
+    record.write(NAME, rows=rows, samples=SAMPLES, sample_seed=SAMPLE_SEED)
 
 
 def main():
     """Make what is missing and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--part", nargs=2, type=int, default=(0, 1), metavar=("K", "N"), help="rows K, K + N, ...")
-    parser.add_argument("--candidates", action="store_const", const="candidates", dest="which")
-    parser.add_argument("--long", action="store_const", const="long", dest="which")
-    parser.add_argument("--rehearse", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help="these rows")
+    parser.add_argument("--rates", nargs="+", type=float, default=RATES, help="learning rates")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="seeds")
+    parser.add_argument("--write", action="store_true", help="only write the result")
+    parser.add_argument("--rehearse", action="store_true", help="do it in small and write nothing")
     arguments = parser.parse_args()
+    if arguments.write:
+        write()
+        return
     mnist = datasets.load_mnist()
     if arguments.rehearse:
         rehearse(mnist)
         return
     judge = Judge(mnist)
-    first, step = arguments.part
-    for job in jobs(arguments.which)[first::step]:
-        make(*job, mnist, judge)
-    if step == 1:
-        write()
+    for name in arguments.only:
+        make(name, arguments.rates, arguments.seeds, mnist, judge)
+    write()
 
 
 if __name__ == "__main__":

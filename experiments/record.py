@@ -20,7 +20,12 @@ def write(name, **results):
         Anything JSON can hold.
     """
     conditions = {**run_record(), "cpus": len(os.sched_getaffinity(0))}
-    text = json.dumps({"experiment": name, "conditions": conditions, **results}, indent=1)
+    rewrite(name, {"experiment": name, "conditions": conditions, **results})
+
+
+def rewrite(name, result):
+    """Write a whole result, its old conditions included, as one that something measured elsewhere was added to."""
+    text = json.dumps(result, indent=1)
     partial = RESULTS / f"{name}.json.partial"
     partial.write_text(text + "\n")
     partial.replace(RESULTS / f"{name}.json")  # a killed run leaves the old file whole

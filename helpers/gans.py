@@ -306,14 +306,14 @@ def source_networks():
 
 
 def improved_networks():
-    """Return the chapter's improved pair: narrower, leaky ReLU of slope 0.2, layer normalisation in the generator.
+    """Return the chapter's improved pair: narrower, with layer normalisation in the generator.
 
     Returns
     -------
     generator, discriminator : keras.Sequential
         Latents (n, 16) → images (n, 28, 28, 1) in (0, 1); images → logits (n, 1).
     """
-    return dense_networks(16, (256, 512), (512, 256), "leaky_relu", normalise=True)
+    return dense_networks(16, (256, 512), (512, 256), "relu", normalise=True)
 
 
 def dense_networks(
