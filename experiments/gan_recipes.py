@@ -182,7 +182,8 @@ def write(runs, **changed):
     """Write the result with these runs, and other things that have changed."""
     recipes = {name: settings(name) for name in RECIPES}
     runs = sorted(runs, key=lambda run: (list(RECIPES).index(run["recipe"]), run["seed"]))
-    cost = {"seconds_a_step": recorded().get("seconds_a_step"), **changed}
+    kept = {name: recorded().get(name) for name in ("seconds_a_step", "former")}
+    cost = {**kept, **changed}
     record.write(NAME, runs=runs, **cost, recipes=recipes, samples=SAMPLES, sample_seed=SAMPLE_SEED)
 
 
