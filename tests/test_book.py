@@ -33,8 +33,12 @@ REQUIRED = {
     "book/autoencoders/supervised_autoencoder": {
         "labels-permuted-plain-autoencoder-change": {"at_most": 0},
         "labels-permuted-supervised-accuracy": {"at_most": 0.12},
-        "supervised-autoencoder-gain-100-labels": {},
-        "supervised-autoencoder-gain-1000-labels": {},
+        "supervised-autoencoder-gain-100-labels": {"at_least": 0},
+        "supervised-autoencoder-gain-1000-labels": {"at_least": 0},
+        "supervised-unlabelled-over-labelled-100": {"at_least": 0},
+        "supervised-all-labels-gain": {"at_least": -0.1, "at_most": 0.1},
+        "supervised-all-labels-mask-over-none": {"at_least": 0},
+        "supervised-plain-labelled-untuned": {"at_most": 0},
         "ladder-error-100-labels": {"at_most": 2.0},
     },
     "book/autoencoders/variational_autoencoder": {
@@ -55,9 +59,10 @@ REQUIRED = {
     },
     "book/gans/corrected_loop": {
         "real-fdd": {},
-        "source-recipe-fdd-over-improved": {"at_least": 20},
-        "improved-gan-fdd-over-real": {"at_most": 14},
+        "source-recipe-fdd-over-improved": {"at_least": 50},
+        "improved-gan-fdd-over-real": {"at_most": 4.5},
         "improved-gan-smallest-class-share": {"at_least": 0.05},
+        "leaky-relu-fdd-over-relu": {"at_least": 1.5},
     },
     "book/gans/dcgan": {
         "dcgan-speed-over-keras-conv": {},
@@ -85,6 +90,12 @@ REQUIRED = {
         "grid-nearest-gap-bits": {},  # the counts miss it: the piles are dots
         "grid-nearest-gap-gaussian-latent": {},
         "stacked-mnist-modes": {"at_least": 990},
+        "stacked-mnist-legible": {"at_most": 0.5},
+        "stability-r1-modes-gained": {"at_least": 1},
+        "stability-falling-quality-gained": {"at_least": 5},
+        "stability-fading-quality-gained": {"at_least": -2, "at_most": 2},
+        "stability-fourier-quality-gained": {"at_least": 2},
+        "stability-wgan-gp-modes-gained": {"at_least": 10},
     },
     "book/gans/evaluation": {
         "best-gan-fdd-over-real": {"at_most": 2.5},
