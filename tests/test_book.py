@@ -138,7 +138,9 @@ REQUIRED = {
         "your-own-data-best-pair-over-real": {"at_least": 10},
     },
     "book/practice/what_came_next": {
-        "diffusion-fdd-over-real": {},
+        "diffusion-fdd-over-real": {"at_most": 2.5},
+        "diffusion-fdd-over-gan": {"at_least": 1},
+        "what-came-next-copied-codes": {"at_most": 0.05},
         "diffusion-ring-modes-min": {},
         "diffusion-grid-modes-min": {},
         "what-came-next-grid-modes": {"at_least": 25},
