@@ -28,7 +28,7 @@ PART = "two uses of one trained model, or two estimates of one number"
 SPEED = "the time of one computation in two forms, over its rounds"
 BASELINE = "one model to a baseline that is computed, not trained"
 FAULT = "a fault put in on purpose, beside the same seed and data without it"
-LESSON = "one live run, which the text calls a single run"
+LESSON = "one live run, and the text speaks of this run only"
 LINEAR = "models to the computed optimum of linear ones, which longer training only leaves further behind"
 SHORT = "two settings at a number of epochs that the sentence names, with five live seeds and their standard errors"
 
@@ -41,8 +41,7 @@ EXCEPTIONS = {
     "connections-js-bound-plain-over": LESSON,
     "conditional-class-spread-over-real": FLOOR,
     "conditional-fdd-over-real": FLOOR,
-    "conditional-half-style-fdd-over-whole": PART,
-    "conditional-half-style-spread-over-whole": PART,
+    "conditional-second-epoch-fdd-over-first": LESSON,
     "corrected-loop-fit-over-way-from-hand": SAME,
     "corrected-loop-rounding-over-way": SAME,
     "dcgan-dense-same-steps-fdd-over-real": FLOOR,
