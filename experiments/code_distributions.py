@@ -1,12 +1,11 @@
 """Train plain and variational autoencoders alike and sample their decoders from several distributions of codes.
 
-python -m experiments.code_distributions               trains, measures and writes the result; on a CPU, some hours
-python -m experiments.code_distributions --peeking     adds decoders that also see the pixels before
-python -m experiments.code_distributions --rehearse    all of it with few digits, epochs and seeds, and writes nothing
+python -m experiments.code_distributions               trains, measures and writes the result, in 15 minutes of one core
+python -m experiments.code_distributions --rehearse    the same with few digits, epochs and seeds, and writes nothing
 
 All networks are equal, and so are the digits, the epochs and the search for a learning rate. A plain autoencoder is a
-variational one without noise and without the KL divergence, so all copies are trained as one program. The weight β of
-the divergence is a variable of each copy: the runs with β = 0.25, 4 and 16 are part of the same stack.
+variational one without noise and without the KL divergence, so copies of both are trained as one program. The weight β
+of the divergence is a variable of each copy; the runs with β = 0.25, 4 and 16 have the rate that was found for β = 1.
 """
 
 import argparse
@@ -29,10 +28,8 @@ from experiments.stacked import Stack
 NAME = "code_distributions"
 # kind: (weight of the KL divergence, scale of the noise)
 KINDS = {"plain": (0, 0), "vae": (1, 1), "beta-0.25": (0.25, 1), "beta-4": (4, 1), "beta-16": (16, 1)}
-KINDS |= {"peeking": (1, 1), "warmed-up": (1, 1)}
-PAIR = ("plain", "vae")  # those that are sampled
-PEEKING = ("peeking", "warmed-up")  # trained by themselves: their networks are others
-LATENT_DIM, WIDTH, SAMPLES, ROUNDS = 50, 200, 10_000, 100
+PAIR = ("plain", "vae")  # those that are tuned and sampled
+LATENT_DIM, WIDTH, SAMPLES, ROUNDS = 50, 200, 10_000, 40
 EXAMPLES = 10  # digits, one of each class, whose reconstructions are stored
 USED = 0.1  # nats: a latent with a larger mean KL divergence counts as used
 
@@ -41,28 +38,22 @@ USED = 0.1  # nats: a latent with a larger mean KL divergence counts as used
 class Settings:
     """What is trained, and for how long."""
 
-    rates: tuple = (1e-3, 2e-3, 4e-3, 8e-3)
+    rates: tuple = (2e-3, 4e-3, 8e-3)
     tuning_seed: int = 100
-    warm_up: int = 20  # epochs in which the weight of the KL divergence rises from 0 to 1
-    tuning_epochs: int = 100
-    epochs: int = 200
-    batch_size: int = 200
-    seeds: tuple = (0, 1, 2, 3, 4)
-    beta_seeds: tuple = (0, 1, 2)
-    components: tuple = (1, 3, 10, 30, 100, 300)
+    tuning_epochs: int = 4
+    epochs: int = 12
+    batch_size: int = 100
+    seeds: tuple = (0, 1, 2)
+    components: tuple = (10, 30, 100)
     fixed_components: int = 10
-    codes: int = 50_000  # training codes that a distribution is fitted to
-    digits: int = 50_000
-    # the chapter's own budget
-    short_digits: int = 25_000
-    short_epochs: int = 5
-    short_batch_size: int = 100
-    short_rate: float = 4e-3
+    codes: int = 10_000  # training codes that a distribution is fitted to
+    digits: int = 25_000
+    watched: int = 2_000  # validation digits of the curves
 
 
 REHEARSAL = Settings(
-    rates=(2e-3, 4e-3), tuning_epochs=1, warm_up=1, epochs=2, seeds=(0, 1), beta_seeds=(0,), components=(1, 3),
-    fixed_components=2, codes=1_000, digits=2_000, short_digits=1_000, short_epochs=1,
+    rates=(2e-3, 4e-3), tuning_epochs=1, epochs=2, seeds=(0, 1), components=(1, 3), fixed_components=2, codes=1_000,
+    digits=2_000,
 )  # fmt: skip
 
 
@@ -79,28 +70,11 @@ class Model(autoencoders.VariationalAutoencoder):
         return mean + self.noise_scale * ops.exp(0.5 * log_variance) * self.noise(mean, samples=1)
 
 
-class PeekingModel(Model):
-    """One whose decoder also sees the pixels before the one it draws, in reading order."""
-
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.peek = keras.layers.Dense(
-            784, use_bias=False, kernel_initializer="zeros", kernel_constraint=lambda kernel: ops.triu(kernel, 1)
-        )
-        self.peek.build((None, 784))
-
-    def call(self, images, training=False):
-        """Return the same dictionary, its logits raised by a weighted sum of the pixels before."""
-        outputs = super().call(images, training)
-        return {**outputs, "logits": outputs["logits"] + self.peek(images)}
-
-
 def build(kind, seed, rate, images):
     """Return a compiled model of one kind; `images` (n, 784) set the decoder's output biases."""
     keras.utils.set_random_seed(seed)
     encoder, decoder = autoencoders.vae_networks(LATENT_DIM, WIDTH, images)
-    make = PeekingModel if kind in PEEKING else Model
-    model = make(encoder, decoder, *KINDS[kind], seed)
+    model = Model(encoder, decoder, *KINDS[kind], seed)
     model.compile(keras.optimizers.Adam(rate))
     model.optimizer.build(model.trainable_variables)
     return model
@@ -115,27 +89,14 @@ class Copies(Stack):
         self.weights = np.array([KINDS[kind][0] for kind, _, _ in keys])
         self.terms = jax.jit(jax.vmap(self._terms, in_axes=(0, 0, None)))
 
-    def train(self, images, held_out, epochs, batch_size, title, warm_up=0):
-        """Train all on grey digits (n, 784), binarised anew at each step; watch the loss on binary held-out digits.
-
-        The weight of the KL divergence of copies of the kind ``warmed-up`` rises from 0 in the first epochs.
-        """
-        warmed = np.array([kind == "warmed-up" for kind, _, _ in self.keys])
+    def train(self, images, held_out, epochs, batch_size, title):
+        """Train all on grey digits (n, 784), binarised anew at each step; watch the loss on binary held-out digits."""
 
         def watch(epoch):
             for curve, value in zip(self.curves, self.losses(held_out), strict=True):
                 curve.append(round(float(value), 3))
-            if warmed.any():
-                self.set_kl_weights(np.where(warmed, min(epoch / max(warm_up, 1), 1), self.weights))
 
-        self.set_kl_weights(np.where(warmed, 0, self.weights))
         return self.fit(images, batch_size, epochs, watch=watch, title=title, prepare=flip)
-
-    def set_kl_weights(self, weights):
-        """Set the weight of the KL divergence of each copy, (copies,)."""
-        variables = self.model.non_trainable_variables
-        place = next(index for index, variable in enumerate(variables) if variable is self.model.kl_weight)
-        self.states[1][place] = jnp.asarray(weights, "float32")
 
     def measure(self, images):
         """Return the mean log-likelihood, (copies,), and the KL divergence of each latent, (copies, latent_dim)."""
@@ -272,30 +233,31 @@ def standard_normal():
 class Study:
     """The digits, the settings and the steps of the experiment, each of which is logged when it is done."""
 
-    def __init__(self, settings, log):
-        self.settings, self.log = settings, log
+    def __init__(self, settings, log=None, steps=-1):
+        self.settings, self.log, self.left = settings, log, steps
         self.mnist = datasets.load_mnist()
         train, validation, test = (
             images.reshape(-1, 784)
             for images in (self.mnist.train_images, self.mnist.validation_images, self.mnist.test_images)
         )
         self.train, self.validation, self.test = train[: settings.digits], validation, test
-        self.held_out = datasets.binarise(validation, np.random.default_rng(1))
+        self.held_out = datasets.binarise(validation[: settings.watched], np.random.default_rng(1))
         self.networks = Networks()
         self.references = {}
 
     def step(self, name, work):
-        """Return the logged result of a step, or do it and log it."""
-        done = self.log.find(step=name)
-        if done is None:
+        """Return the logged result of a step, or do it and log it; stop when enough new ones were done."""
+        if self.log.find(step=name) is None:
+            if self.left == 0:
+                raise SystemExit(f"{name}: not done yet; the same command goes on from here.")
+            self.left -= 1
             self.log.add({"result": work()}, step=name)
-            done = self.log.find(step=name)
-        return done["result"]
+        return self.log.find(step=name)["result"]
 
-    def stack(self, keys, title, *, images=None, **budget):
+    def stack(self, keys, title, epochs):
         """Return trained copies."""
-        images = self.train if images is None else images
-        return Copies(keys, images).train(images, self.held_out, title=title, **budget)
+        copies = Copies(keys, self.train)
+        return copies.train(self.train, self.held_out, epochs, self.settings.batch_size, title)
 
     def distance(self, images, split):
         """Return the Fréchet digit distance to the digits of a split."""
@@ -306,18 +268,16 @@ class Study:
     # --- the steps ---
 
     def tune(self):
-        """Try every rate for every kind; then the number of components with the best rate, on validation digits."""
-        kinds = [kind for kind in KINDS if kind not in PEEKING]
-        keys = [(kind, self.settings.tuning_seed, rate) for kind in kinds for rate in self.settings.rates]
-        stack = self.stack(keys, "rates", epochs=self.settings.tuning_epochs, batch_size=self.settings.batch_size)
+        """Try every rate for both kinds; then the number of components with the best rate, on validation digits."""
+        keys = [(kind, self.settings.tuning_seed, rate) for kind in PAIR for rate in self.settings.rates]
+        stack = self.stack(keys, "rates", self.settings.tuning_epochs)
         tried = [
             {"kind": kind, "rate": rate, "curve": curve}
             for (kind, _, rate), curve in zip(keys, stack.curves, strict=True)
         ]
-        losses = np.array([run["curve"][-1] for run in tried]).reshape(len(kinds), -1)
-        best = np.nanargmin(losses, axis=1)
-        rates = {kind: self.settings.rates[place] for kind, place in zip(kinds, best, strict=True)}
-        sampled = {kind: copy(stack, keys.index((kind, self.settings.tuning_seed, rates[kind]))) for kind in PAIR}
+        best = {kind: min((run for run in tried if run["kind"] == kind), key=last_loss) for kind in PAIR}
+        sampled = {kind: copy(stack, tried.index(run)) for kind, run in best.items()}
+        rates = {kind: run["rate"] for kind, run in best.items()}
         return {"tried": tried, "rates": rates, "sampled": self.tune_components(sampled)}
 
     def tune_components(self, sampled):
@@ -335,29 +295,23 @@ class Study:
         """Return the distance of the decoded codes."""
         return self.distance(self.networks.decode(weights, codes), split)
 
-    def short(self):
-        """Train and sample five seeds of both kinds for as long as the chapter does."""
-        keys = [(kind, seed, self.settings.short_rate) for kind in PAIR for seed in self.settings.seeds]
-        images = self.train[: self.settings.short_digits]
-        budget = dict(epochs=self.settings.short_epochs, batch_size=self.settings.short_batch_size)
-        stack = self.stack(keys, "short", images=images, **budget)
-        return self.runs(stack, [1, self.settings.fixed_components])
+    def pair(self, tuned, seed):
+        """Train both kinds with one seed and measure them on the test digits."""
+        keys = [(kind, seed, tuned["rates"][kind]) for kind in PAIR]
+        stack = self.stack(keys, f"plain and variational, seed {seed}", self.settings.epochs)
+        runs = self.sample_runs(stack, {kind: best_components(tuned["sampled"][kind]) for kind in PAIR})
+        if seed == self.settings.seeds[0]:
+            self.redraw(stack)
+            self.store(stack)
+        return self.add_terms(stack, runs)
 
-    def long(self, tuned):
-        """Train the final seeds, measure all of them on the test digits, and store the first copies' weights."""
-        seeds = {kind: self.settings.seeds if kind in PAIR else self.settings.beta_seeds for kind in tuned["rates"]}
-        keys = [(kind, seed, rate) for kind, rate in tuned["rates"].items() for seed in seeds[kind]]
-        stack = self.stack(keys, "final", epochs=self.settings.epochs, batch_size=self.settings.batch_size)
-        counts = {kind: best_components(tuned["sampled"][kind]) for kind in PAIR}
-        runs = self.runs(stack, [1, self.settings.fixed_components, *counts.values()])
-        return {"runs": self.add_terms(stack, runs), "components": counts, **self.store(stack)}
-
-    def peeking(self, tuned):
-        """Train decoders that see the pixels before, with and without warm-up, at the rate of the variational kind."""
-        keys = [(kind, seed, tuned["rates"]["vae"]) for kind in PEEKING for seed in self.settings.seeds]
-        budget = dict(epochs=self.settings.epochs, batch_size=self.settings.batch_size, warm_up=self.settings.warm_up)
-        stack = self.stack(keys, "peeking", **budget)
-        return self.add_terms(stack, self.runs(stack, []))
+    def weights(self, tuned, seed):
+        """Train the other weights of the KL divergence with one seed and measure them on the test digits."""
+        keys = [(kind, seed, tuned["rates"]["vae"]) for kind in KINDS if kind not in PAIR]
+        stack = self.stack(keys, f"other weights, seed {seed}", self.settings.epochs)
+        if seed == self.settings.seeds[0]:
+            self.redraw(stack)
+        return self.add_terms(stack, started(stack))
 
     def add_terms(self, stack, runs):
         """Add what is measured on binary test digits: the terms of the bound and the latents in use."""
@@ -370,39 +324,36 @@ class Study:
                 run["used"], run["active"] = int((kl[index] > USED).sum()), int((mean.var(axis=0) > 0.01).sum())
         return runs
 
-    def runs(self, stack, counts):
-        """Return an entry a copy: its validation curve and, for the plain and the variational ones, distances."""
-        runs = [
-            {"kind": kind, "seed": seed, "rate": rate, "curve": curve}
-            for (kind, seed, rate), curve in zip(stack.keys, stack.curves, strict=True)
-        ]
-        sampled = {index: copy(stack, index) for index, run in enumerate(runs) if run["kind"] in PAIR}
-        images, normal = self.train[: self.settings.codes], standard_normal()
-        codes = [codes_of(self.networks, runs[index]["kind"], weights, images) for index, weights in sampled.items()]
-        for index, weights in sampled.items():
+    def sample_runs(self, stack, chosen):
+        """Return an entry a copy, with the distances of the decoder for every distribution of codes."""
+        runs, images = started(stack), self.train[: self.settings.codes]
+        for index, run in enumerate(runs):
+            weights = copy(stack, index)
             redrawn = self.networks.decode(weights, self.networks.encode(weights, self.test)[0])
-            runs[index]["squared_error"] = float(metrics.squared_error(self.test, redrawn).mean())
-            distances = {"reconstructions": redrawn, "normal": self.networks.decode(weights, normal)}
-            runs[index]["fdd"] = {name: self.distance(images, "test") for name, images in distances.items()}
-        for count in sorted(set(counts)):
-            for (index, weights), mixture in zip(sampled.items(), mixtures_of(codes, count), strict=True):
-                runs[index]["fdd"][str(count)] = self.sample(weights, mixture.draw(SAMPLES), "test")
+            run["squared_error"] = float(metrics.squared_error(self.test, redrawn).mean())
+            run["fdd"] = {"reconstructions": self.distance(redrawn, "test")}
+            run["fdd"]["normal"] = self.sample(weights, standard_normal(), "test")
+            codes = codes_of(self.networks, run["kind"], weights, images)
+            for count in sorted({1, self.settings.fixed_components, chosen[run["kind"]]}):
+                (mixture,) = mixtures_of([codes], count)
+                run["fdd"][str(count)] = self.sample(weights, mixture.draw(SAMPLES), "test")
         return runs
 
+    def redraw(self, stack):
+        """Store one reconstruction of each class of digit by every kind, beside those of other stacks."""
+        digits = self.test[[np.flatnonzero(self.mnist.test_labels == digit)[0] for digit in range(EXAMPLES)]]
+        rows = dict(np.load(self.path("redrawn"))) if self.path("redrawn").exists() else {}
+        for index, (kind, _, _) in enumerate(stack.keys):
+            weights = copy(stack, index)
+            means, _ = self.networks.encode(weights, digits)
+            rows[kind] = np.round(255 * self.networks.decode(weights, means)).astype("uint8")
+        np.savez_compressed(self.path("redrawn"), **rows)
+
     def store(self, stack):
-        """Write the first seed's plain autoencoder, variational decoder and, of every β, one reconstruction a digit."""
-        places = {key[0]: index for index, key in reversed(list(enumerate(stack.keys)))}
-        encoder_size = len(self.networks.encoder.weights)
-        kept = {"plain": copy(stack, places["plain"]), "vae": copy(stack, places["vae"])[encoder_size:]}
+        """Write the plain autoencoder and the variational decoder of a stack of both."""
+        kept = {"plain": copy(stack, 0), "vae": copy(stack, 1)[len(self.networks.encoder.weights) :]}
         for kind, weights in kept.items():
             storage.save_weights(self.path(kind), weights, "int8")
-        digits = self.test[[np.flatnonzero(self.mnist.test_labels == digit)[0] for digit in range(EXAMPLES)]]
-        redrawn = {}
-        for kind, index in places.items():
-            weights = copy(stack, index)
-            redrawn[kind] = np.round(255 * self.networks.decode(weights, self.networks.encode(weights, digits)[0]))
-        np.savez_compressed(self.path("redrawn"), **{kind: rows.astype("uint8") for kind, rows in redrawn.items()})
-        return {"stored_fdd": self.measure_stored()}
 
     def measure_stored(self):
         """Return the distances of the stored decoders: the plain one with a mixture that scikit-learn fits anew."""
@@ -417,6 +368,19 @@ class Study:
         return self.log.path.with_name(f"{NAME}_{which}.npz") if rehearsed else record.weights_path(NAME, which)
 
 
+def started(stack):
+    """Return an entry a copy of a stack, with its validation curve."""
+    return [
+        {"kind": kind, "seed": seed, "rate": rate, "curve": curve}
+        for (kind, seed, rate), curve in zip(stack.keys, stack.curves, strict=True)
+    ]
+
+
+def last_loss(run):
+    """Return the validation loss at the end of a run; one that failed is the last choice."""
+    return np.nan_to_num(run["curve"][-1], nan=np.inf)
+
+
 def best_components(sampled):
     """Return the number of components with the smallest distance on validation digits."""
     return int(min((count for count in sampled if count.isdigit()), key=sampled.get))
@@ -426,25 +390,35 @@ def main(arguments=None):
     """Tune, train, measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rehearse", action="store_true", help="few digits, epochs and seeds; writes no result")
-    parser.add_argument("--peeking", action="store_true", help="add the decoders that see the pixels before")
-    rehearse, peeking = (options := parser.parse_args(arguments)).rehearse, options.peeking or options.rehearse
+    parser.add_argument("--steps", type=int, default=-1, help="stop after so many new steps; all by default")
+    options = parser.parse_args(arguments)
+    rehearse = options.rehearse
     settings = REHEARSAL if rehearse else Settings()
     path = Path(__file__).with_name("runs") / f"{NAME}{'_rehearsal' if rehearse else ''}.jsonl"
     if rehearse:
         path.unlink(missing_ok=True)
-    study = Study(settings, record.Log(path, dataclasses.asdict(settings)))
+    study = Study(settings, record.Log(path, dataclasses.asdict(settings)), options.steps)
     tuned = study.step("tune", study.tune)
-    short = study.step("short", study.short)
-    final = study.step("long", lambda: study.long(tuned))
-    if peeking:
-        final["peeking"] = study.step("peeking", lambda: study.peeking(tuned))
-    print(tuned["rates"], tuned["sampled"], final["components"])
-    for run in (*short, *final["runs"], *final.get("peeking", [])):
+    runs = [
+        run
+        for work in (study.pair, study.weights)
+        for seed in settings.seeds
+        for run in study.step(f"{work.__name__} {seed}", functools.partial(work, tuned, seed))
+    ]
+    results = {
+        "settings": dataclasses.asdict(settings),
+        "kinds": {kind: {"kl_weight": weight, "noise": noise} for kind, (weight, noise) in KINDS.items()},
+        "used_above": USED,
+        "tuning": tuned,
+        "components": {kind: best_components(tuned["sampled"][kind]) for kind in PAIR},
+        "stored_fdd": study.measure_stored(),
+        "runs": runs,
+    }
+    print(tuned["rates"], tuned["sampled"], results["stored_fdd"])
+    for run in runs:
         print({name: value for name, value in run.items() if name not in ("curve", "kl")}, run["curve"][-1])
     if not rehearse:
-        kinds = {kind: {"kl_weight": weight, "noise": noise} for kind, (weight, noise) in KINDS.items()}
-        given = {"settings": dataclasses.asdict(settings), "kinds": kinds, "used_above": USED}
-        record.write(NAME, **given, tuning=tuned, short=short, **final)
+        record.write(NAME, **results)
 
 
 if __name__ == "__main__":
