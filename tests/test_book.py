@@ -42,6 +42,9 @@ REQUIRED = {
         "ladder-error-100-labels": {"at_most": 2.0},
     },
     "book/autoencoders/variational_autoencoder": {
+        "plain-decoder-mixture-fdd-over-vae": {"at_most": 1},
+        "plain-decoder-ten-components-fdd-over-vae": {"at_most": 1},
+        "vae-collapsed-kl": {"at_most": 1},
         "vae-nll-5000": {"at_most": 87.3},
         "iwae-5-nll-5000": {},
     },

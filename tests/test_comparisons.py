@@ -87,6 +87,7 @@ EXCEPTIONS = {
     "value-minus-closed-form": SAME,
     "what-came-next-search-gain": SHORT,
     "what-and-why-generator-over-real": FLOOR,
+    "what-and-why-mixture-over-real": FLOOR,
     "what-and-why-moved-over-redrawn-pixels": DATA,
     "what-and-why-random-codes-over-real": FLOOR,
     "what-and-why-reconstructions-over-real": FLOOR,
