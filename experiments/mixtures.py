@@ -31,7 +31,7 @@ COMMON = {
     "samples": SAMPLES,
     "sample_seed": SAMPLE_SEED,
 }
-KEPT = 400  # points of the first seed that are stored for the pictures
+KEPT = 400  # points of the first seed on the grid that are stored for the picture
 schedules = keras.optimizers.schedules
 
 
@@ -166,7 +166,7 @@ def make(name, bits, mixture):
         if stored(name, bits) and gan:
             storage.save_weights(weights_path(name, mixture, seed), gan.generator.get_weights())
             measured["as_stored"] = measure_stored(name, bits, mixture, seed)
-        if seed == SEEDS[0] and gan:
+        if gan and (seed, mixture, bits) == (SEEDS[0], "grid", False):
             measured["points"] = np.round(sample(gan, count=KEPT).astype(float), 3).tolist()
         log.add(measured, **key, seed=seed)
 
