@@ -44,6 +44,8 @@ EXCEPTIONS = {
     "conditional-second-epoch-fdd-over-first": LESSON,
     "corrected-loop-fit-over-way-from-hand": SAME,
     "corrected-loop-rounding-over-way": SAME,
+    "dcgan-dense-eight-passes-fdd-over-real": FLOOR,
+    "dcgan-dense-fdd-over-real": FLOOR,
     "dcgan-fdd-over-real": FLOOR,
     "dcgan-speed-over-keras-conv": SPEED,
     "denoising-psnr-gain-db": LESSON,
