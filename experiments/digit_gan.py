@@ -4,7 +4,7 @@ python -m experiments.digit_gan                  trains what is missing, then me
 python -m experiments.digit_gan --seed 1         trains one seed only, as for one process per core
 
 The scale of the latents is chosen on the validation digits, from the trained generators; the test digits are read once,
-at the end. The generators were trained before `gan_ablation` found that ReLU does better than leaky ReLU here.
+at the end. The generators were trained before `gan_recipes` had ReLU, which does better there; ReLU is not tried here.
 """
 
 import argparse

@@ -4,7 +4,7 @@ python -m experiments.gan_recipes          trains what is missing, then measures
 python -m experiments.gan_recipes source   does so for one recipe, as for one process per core
 python -m experiments.gan_recipes --cost   measures the cost of a step, on an otherwise idle machine, and adds it
 
-The improved recipe is the one that `experiments.gan_ablation` found on the validation digits, with seeds of its own.
+The learning rate of the improved recipe is the one that `experiments.gan_ablation` chose on the validation digits.
 """
 
 import argparse

@@ -76,7 +76,7 @@ def compare(name, ours, theirs, *, curve, ratio=True, paired=False, **options):
     ours, theirs : array_like of shape (n,)
         One measured number a seed; the two n may differ unless `paired`.
     curve : str
-        The result in ``experiments/results`` that holds the curves of these runs, which show that they had converged.
+        The result in ``experiments/results`` that holds the curves of these runs, for a reader to judge by.
     ratio : bool, default=True
         The value is the mean of ours over the mean of theirs; False makes it the difference of the means.
     paired : bool, default=False
