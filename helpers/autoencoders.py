@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.datasets import check_integer
+from helpers.checks import check_integer, check_number
 from helpers.layers import StandardNormal
 
 
@@ -170,8 +170,8 @@ class SupervisedAutoencoder(keras.Model):
     def __init__(self, encoder, decoder, classifier, reconstruction_weight=1.0, prediction_weight=1.0, **kwargs):
         super().__init__(**kwargs)
         self.encoder, self.decoder, self.classifier = encoder, decoder, classifier
-        self.reconstruction_weight = _check_weight("reconstruction_weight", reconstruction_weight)
-        self.prediction_weight = _check_weight("prediction_weight", prediction_weight)
+        self.reconstruction_weight = check_number("reconstruction_weight", reconstruction_weight, low=0)
+        self.prediction_weight = check_number("prediction_weight", prediction_weight, low=0)
         self.trackers = [keras.metrics.Mean(name=name) for name in ("cross_entropy", "squared_error", "accuracy")]
         self.built = True
 
@@ -199,13 +199,6 @@ class SupervisedAutoencoder(keras.Model):
     def predict_labels(self, images):
         """Return the most probable class of each image, int array of shape (n,)."""
         return self.predict(images, batch_size=1000, verbose=0)["logits"].argmax(axis=-1)
-
-
-def _check_weight(name, value):
-    """Return a loss weight as a float, or raise a ValueError that names it."""
-    if not np.isreal(value) or not np.isfinite(value) or value < 0:
-        raise ValueError(f"{name}: got {value!r}, expected a finite number >= 0.")
-    return float(value)
 
 
 def vae_networks(latent_dim=50, width=200, images=None, input_dim=784):
@@ -275,7 +268,7 @@ class VariationalAutoencoder(keras.Model):
         super().__init__(**kwargs)
         self.encoder, self.decoder = encoder, decoder
         self.samples = check_integer("samples", samples, low=1)
-        self.kl_weight = _check_weight("kl_weight", kl_weight)
+        self.kl_weight = check_number("kl_weight", kl_weight, low=0)
         if self.samples > 1 and self.kl_weight != 1:
             raise ValueError(f"kl_weight: got {kl_weight!r} with {samples} samples, expected 1: that bound has no KL.")
         self.latent_dim = encoder.output_shape[-1] // 2

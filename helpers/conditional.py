@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.datasets import check_array, check_images, check_integer
+from helpers.checks import check_array, check_images, check_integer
 
 CLASSES = 10
 PIXELS = 784

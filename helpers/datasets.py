@@ -10,6 +10,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from helpers.checks import check_integer
+
 MNIST_PATH = Path(__file__).with_name("data") / "mnist.npz"
 TRAINING_SIZE = 60_000
 
@@ -387,89 +389,3 @@ def shift_images(images, rng, reach=1):
     rows = down[:, None] + np.arange(height)  # (n, height)
     columns = right[:, None] + np.arange(width)  # (n, width)
     return padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
-
-
-def check_integer(name, value, *, low, high=None):
-    """Return `value` as an int, or raise a ValueError that names the argument.
-
-    Parameters
-    ----------
-    name : str
-        The argument's name, for the message.
-    value : object
-        What came.
-    low, high : int
-        Inclusive bounds; `high` may be None.
-
-    Returns
-    -------
-    int
-    """
-    expected = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):
-        raise ValueError(f"{name}: got {value!r}, expected {expected}.")
-    return int(value)
-
-
-def check_array(name, array, *, shape, low=None, high=None):
-    """Return `array` as float32, or raise a ValueError that names the argument, what came and what was expected.
-
-    Parameters
-    ----------
-    name : str
-        The argument's name, for the message.
-    array : array_like
-        What came.
-    shape : tuple
-        The expected shape; None stands for any size.
-    low, high : float, optional
-        Inclusive range of the values.
-
-    Returns
-    -------
-    ndarray of float32
-    """
-    array = np.asarray(array)
-    if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape, strict=True)):
-        wanted = "(" + ", ".join("n" if size is None else str(size) for size in shape) + ")"
-        raise ValueError(f"{name}: got shape {array.shape}, expected {wanted}.")
-    if not np.issubdtype(array.dtype, np.number):
-        raise ValueError(f"{name}: got dtype {array.dtype}, expected numbers.")
-    if not np.isfinite(array).all():
-        bad = np.argwhere(~np.isfinite(array))
-        raise ValueError(
-            f"{name}: got {len(bad)} values that are NaN or infinite, the first at {tuple(bad[0].tolist())}."
-        )
-    _check_range(name, array, low, high)
-    return array.astype("float32", copy=False)
-
-
-def _check_range(name, array, low, high):
-    """Raise a ValueError when values lie outside [low, high]."""
-    if not array.size:
-        return
-    smallest, largest = float(array.min()), float(array.max())
-    if (low is not None and smallest < low) or (high is not None and largest > high):
-        hint = " Were the pixels divided by 255?" if high == 1 and largest > 1 else ""
-        raise ValueError(f"{name}: got values from {smallest:g} to {largest:g}, expected {low:g} to {high:g}.{hint}")
-
-
-def check_images(name, images):
-    """Return digit images as float32 of shape (n, 28, 28, 1), or raise a ValueError that names the argument.
-
-    Parameters
-    ----------
-    name : str
-        The argument's name, for the message.
-    images : array_like of shape (n, 28, 28, 1), (n, 28, 28) or (n, 784)
-        Grey levels in [0, 1].
-
-    Returns
-    -------
-    ndarray of shape (n, 28, 28, 1), dtype float32
-    """
-    images = np.asarray(images)
-    if images.shape[1:] not in ((28, 28, 1), (28, 28), (784,)):
-        raise ValueError(f"{name}: got shape {images.shape}, expected (n, 28, 28, 1), (n, 28, 28) or (n, 784).")
-    return check_array(name, images.reshape(-1, 28, 28, 1), shape=(None, 28, 28, 1), low=0, high=1)

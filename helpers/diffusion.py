@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.datasets import check_integer
+from helpers.checks import check_integer
 from helpers.layers import StandardNormal
 from helpers.points import FourierFeatures
 

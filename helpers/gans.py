@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from helpers.datasets import ShuffledBatches, check_array, check_integer
+from helpers.checks import check_array, check_integer
+from helpers.datasets import ShuffledBatches
 
 # --- Losses ----------------------------------------------------------------------------------------------------------
 # Every loss takes the discriminator's logits of a real and of a fake batch, each of shape (n,) or (n, 1), and returns a

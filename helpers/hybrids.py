@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import keras
 
 from helpers.autoencoders import gaussian_kl
-from helpers.datasets import check_integer
+from helpers.checks import check_integer
 from helpers.gans import AdversarialModel, Values, check_pair
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.datasets import check_integer
+from helpers.checks import check_integer
 from helpers.layers import StandardNormal
 
 EPSILON = 1e-6  # added to variances

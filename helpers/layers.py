@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from helpers.datasets import check_integer
+from helpers.checks import check_integer
 
 
 class TiedDense(keras.layers.Layer):

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from helpers import autoencoders
-from helpers.datasets import check_array, check_images, check_integer
+from helpers.checks import check_array, check_images, check_integer
 
 CLASSIFIER_PATH = Path(__file__).with_name("data") / "digit_classifier.keras"
 

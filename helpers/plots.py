@@ -11,7 +11,7 @@ import numpy as np
 from IPython.display import HTML
 
 from helpers import formats
-from helpers.datasets import check_images, check_integer
+from helpers.checks import check_images, check_integer
 
 STYLE = Path(__file__).with_name("book.mplstyle")
 

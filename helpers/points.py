@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.datasets import check_integer
+from helpers.checks import check_integer
 
 
 @keras.saving.register_keras_serializable("helpers")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from helpers import autoencoders, storage
-from helpers.datasets import check_array, check_integer
+from helpers.checks import check_array, check_integer
 
 RESULTS = Path(__file__).parents[1] / "experiments" / "results"
 CODE = 64  # numbers in the ordered code, and principal components

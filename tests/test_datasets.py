@@ -1,10 +1,9 @@
-"""MNIST is the real one or an error; batches visit each image once; bad arrays are named."""
+"""MNIST is the real one or an error; batches visit each image once."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from helpers import datasets
 
@@ -137,40 +136,6 @@ def test_idx_md5_is_the_hash_of_the_idx_file():
     file = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6])
     assert datasets.idx_md5(array) == hashlib.md5(file).hexdigest()
     assert datasets.idx_md5(np.asfortranarray(array)) == datasets.idx_md5(array)
-
-
-@given(
-    hnp.arrays(
-        st.sampled_from(["float32", "float64", "int32", "uint8"]),
-        hnp.array_shapes(min_dims=1, max_dims=3, max_side=4),
-        elements=st.integers(0, 1),
-    )
-)
-def test_good_arrays_come_back_as_float32(array):
-    checked = datasets.check_array("x", array, shape=(None,) * array.ndim, low=0, high=1)
-    assert checked.dtype == "float32"
-    assert np.array_equal(checked, array)
-
-
-@pytest.mark.parametrize("shape", [(3, 784), (3, 28, 28), (3, 28, 28, 1), (0, 28, 28)])
-def test_images_come_back_in_one_shape(shape):
-    assert datasets.check_images("images", np.zeros(shape)).shape == (shape[0], 28, 28, 1)
-
-
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (np.zeros((3, 783)), r"digits: got shape \(3, 783\), expected \(n, 28, 28, 1\), \(n, 28, 28\) or \(n, 784\)"),
-        (np.zeros((28, 28)), r"digits: got shape \(28, 28\)"),
-        (np.zeros(784), r"digits: got shape \(784,\)"),
-        (np.full((1, 784), 255), r"digits: got values from 255 to 255, expected 0 to 1. Were the pixels divided"),
-        (np.full((1, 784), -0.1), r"digits: got values from -0.1 to -0.1, expected 0 to 1."),
-        (np.full((1, 784), np.nan), r"digits: got 784 values that are NaN or infinite, the first at \(0, 0, 0, 0\)"),
-    ],
-)
-def test_bad_images_are_named(images, message):
-    with pytest.raises(ValueError, match=message):
-        datasets.check_images("digits", images)
 
 
 def semi_supervised(seed=0):
