@@ -2,11 +2,11 @@
 
 import json
 import os
-from pathlib import Path
 
+from helpers import results, storage
 from helpers.claims import run_record
 
-RESULTS = Path(__file__).with_name("results")
+RESULTS = results.RESULTS
 
 
 def write(name, **results):
@@ -19,7 +19,9 @@ def write(name, **results):
     **results
         Anything JSON can hold.
     """
-    conditions = {**run_record(), "cpus": len(os.sched_getaffinity(0))}
+    # Only Linux knows how many of its cores a process may use.
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    conditions = {**run_record(), "cpus": cpus}
     rewrite(name, {"experiment": name, "conditions": conditions, **results})
 
 
@@ -32,8 +34,18 @@ def rewrite(name, result):
 
 
 def read(name):
-    """Return what `write` wrote, as a dictionary."""
-    return json.loads((RESULTS / f"{name}.json").read_text())
+    """Return what `write` wrote, as a dictionary; what has not been written yet is a FileNotFoundError."""
+    if not (file := RESULTS / f"{name}.json").exists():
+        raise FileNotFoundError(f"name: got {name!r}, expected a result, but there is no {file}.")
+    return results.read(name, folder=RESULTS)
+
+
+def read_json(path):
+    """Return what a file of an unfinished run holds, or raise a RuntimeError that names it."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise storage.unreadable(path, error, f"Delete {path.parent}, and the run begins anew.") from error
 
 
 def runs(name, start, **settings):
@@ -80,10 +92,10 @@ class Log:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.write_text(json.dumps(settings) + "\n")
-        lines = path.read_text().splitlines()
-        if json.loads(lines[0]) != json.loads(json.dumps(settings)):
+        first, *lines = path.read_text().splitlines() or [""]
+        if first != json.dumps(settings):
             raise RuntimeError(f"settings: {path} holds runs of others: delete it, or bring the settings back.")
-        for line in lines[1:]:
+        for line in lines:
             try:
                 self.runs.append(json.loads(line))
             except json.JSONDecodeError:  # the run was killed while it wrote

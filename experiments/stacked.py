@@ -10,7 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments import training
-from helpers.gans import Values
+from helpers import storage
+from helpers.training import Values
 
 # A GPU would otherwise multiply matrices with ten bits of mantissa; with it, results are those of a CPU to rounding.
 jax.config.update("jax_default_matmul_precision", "float32")
@@ -107,10 +108,10 @@ class Stack:
         if not (path and path.exists()):
             return 0
         leaves, structure = jax.tree.flatten(self.states)
-        with np.load(path, allow_pickle=False) as stored:
-            loaded = [jnp.asarray(stored[str(i)]) for i in range(len(leaves))]
-            history = json.loads(str(stored["history"]))
-        if [leaf.shape for leaf in loaded] != [leaf.shape for leaf in leaves]:
+        stored = storage.read_arrays(path, mend="Delete it, and the run begins anew.")
+        history = json.loads(str(stored.pop("history", "[]")))
+        loaded = [jnp.asarray(stored[name]) for name in sorted(stored, key=int)]
+        if not history or [leaf.shape for leaf in loaded] != [leaf.shape for leaf in leaves]:
             raise RuntimeError(f"name: {path} holds a run of other models: delete it.")
         self.states = jax.tree.unflatten(structure, loaded)
         self.history = [{name: np.array(values, "float32") for name, values in logs.items()} for logs in history]

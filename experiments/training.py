@@ -74,7 +74,7 @@ class RunLog(keras.callbacks.Callback):
     def __init__(self, name, path, epochs):
         super().__init__()
         self.name, self.path, self.epochs = name, path, epochs
-        self.rows = json.loads(path.read_text()) if path.exists() else []
+        self.rows = record.read_json(path) if path.exists() else []
         self.bar = None
 
     def on_epoch_begin(self, epoch, logs=None):

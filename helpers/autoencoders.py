@@ -6,8 +6,27 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.checks import check_integer, check_number
+from helpers.checks import (
+    check_array,
+    check_broadcast,
+    check_each,
+    check_integer,
+    check_labels,
+    check_number,
+    check_shape,
+    check_shapes,
+)
 from helpers.layers import StandardNormal
+from helpers.ranges import output_range
+from helpers.training import (
+    Guarded,
+    OwnLoss,
+    check_logits,
+    check_network,
+    deserialize_each,
+    only_inputs,
+    serialize_each,
+)
 
 
 class Autoencoder(NamedTuple):
@@ -16,6 +35,31 @@ class Autoencoder(NamedTuple):
     encoder: keras.Model
     decoder: keras.Model
     autoencoder: keras.Model
+
+
+@keras.saving.register_keras_serializable("helpers")
+class Reconstructor(Guarded, keras.Model):
+    """The model x → x̂ of an autoencoder, made like any functional model; its data are checked when they are given.
+
+    ``fit(images, images)`` trains it to redraw its inputs, ``fit(noisy, images)`` to mend them. Inputs may be any
+    finite numbers, targets those that the outputs can reach.
+    """
+
+    # Keras tells by these names, in this order, that the model is made like a functional one.
+    def __init__(self, inputs, outputs, name=None, **kwargs):
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        self.bounds = output_range(self)
+
+    def check_inputs(self, x):
+        """Return inputs as float32, or raise a ValueError that names ``x``."""
+        return check_array("x", x, shape=(None, *self.input_shape[1:]))
+
+    def check_targets(self, x, y):
+        """Return targets as float32, or raise a ValueError that names ``y``."""
+        if y is None:
+            raise ValueError("y: got None, expected the pictures to redraw: an autoencoder's targets are its inputs.")
+        low, high = self.bounds
+        return check_array("y", y, shape=(len(x), *self.output_shape[1:]), low=low, high=high)
 
 
 def dense_autoencoder(code_dim=32, input_dim=784):
@@ -72,7 +116,9 @@ def deep_autoencoder(widths=(1000, 500, 250), code_dim=30, input_dim=784):
     ----------
     Hinton and Salakhutdinov (2006), "Reducing the Dimensionality of Data with Neural Networks", for the widths.
     """
-    widths = [check_integer("widths", width, low=1) for width in widths]
+    widths = check_each("widths", widths, check_integer, low=1)
+    code_dim = check_integer("code_dim", code_dim, low=1)
+    input_dim = check_integer("input_dim", input_dim, low=1)
     encoder = _stack([input_dim, *widths], _normalised_dense, code_dim, "encoder")
     decoder = _stack([code_dim, *reversed(widths)], _normalised_dense, input_dim, "decoder", "sigmoid")
     return _join(encoder, decoder)
@@ -103,7 +149,10 @@ def residual_autoencoder(width=512, blocks=2, code_dim=30, input_dim=784):
     ----------
     He et al. (2016), "Deep Residual Learning for Image Recognition".
     """
-    sizes = [check_integer("width", width, low=1)] * check_integer("blocks", blocks, low=1)
+    width = check_integer("width", width, low=1)
+    sizes = [width] * check_integer("blocks", blocks, low=1)
+    code_dim = check_integer("code_dim", code_dim, low=1)
+    input_dim = check_integer("input_dim", input_dim, low=1)
     encoder = _stack([input_dim, width, *sizes], _residual_chain, code_dim, "encoder")
     decoder = _stack([code_dim, width, *sizes], _residual_chain, input_dim, "decoder", "sigmoid")
     return _join(encoder, decoder)
@@ -135,10 +184,11 @@ def _residual_chain(x, widths):
 def _join(encoder, decoder):
     """Return the two with the model that joins them."""
     inputs = keras.Input(encoder.input_shape[1:])
-    return Autoencoder(encoder, decoder, keras.Model(inputs, decoder(encoder(inputs)), name="autoencoder"))
+    return Autoencoder(encoder, decoder, Reconstructor(inputs, decoder(encoder(inputs)), name="autoencoder"))
 
 
-class SupervisedAutoencoder(keras.Model):
+@keras.saving.register_keras_serializable("helpers")
+class SupervisedAutoencoder(OwnLoss, keras.Model):
     """One encoder under two heads: a decoder that redraws the input and a classifier that predicts its label.
 
     The loss is ``prediction_weight · cross-entropy + reconstruction_weight · squared error``: the cross-entropy is the
@@ -169,6 +219,11 @@ class SupervisedAutoencoder(keras.Model):
 
     def __init__(self, encoder, decoder, classifier, reconstruction_weight=1.0, prediction_weight=1.0, **kwargs):
         super().__init__(**kwargs)
+        check_network("encoder", encoder)
+        check_network("decoder", decoder, encoder.output_shape[1:], encoder.input_shape[1:])
+        check_network("classifier", classifier, encoder.output_shape[1:])
+        check_logits("classifier", classifier)
+        self.bounds = output_range(decoder)
         self.encoder, self.decoder, self.classifier = encoder, decoder, classifier
         self.reconstruction_weight = check_number("reconstruction_weight", reconstruction_weight, low=0)
         self.prediction_weight = check_number("prediction_weight", prediction_weight, low=0)
@@ -182,6 +237,26 @@ class SupervisedAutoencoder(keras.Model):
             "logits": self.classifier(code, training=training),
             "reconstruction": self.decoder(code, training=training),
         }
+
+    def check_inputs(self, x):
+        """Return images as float32, or raise a ValueError that names ``x``."""
+        low, high = self.bounds
+        return check_array("x", x, shape=(None, *self.encoder.input_shape[1:]), low=low, high=high)
+
+    def check_targets(self, x, y):
+        """Return class numbers (n,), −1 where there is none, or raise a ValueError that names ``y``."""
+        return check_labels("y", y, count=len(x), low=-1, high=self.classifier.output_shape[-1] - 1)
+
+    def get_config(self):
+        """Return the networks and the weights of the losses, for ``.keras`` files."""
+        networks = serialize_each(encoder=self.encoder, decoder=self.decoder, classifier=self.classifier)
+        weights = dict(reconstruction_weight=self.reconstruction_weight, prediction_weight=self.prediction_weight)
+        return {**super().get_config(), **networks, **weights}
+
+    @classmethod
+    def from_config(cls, config):
+        """Build the model from what `get_config` returned."""
+        return cls(**deserialize_each(config))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the weighted sum of both heads' losses; y (n,) holds class numbers, −1 where there is none."""
@@ -198,6 +273,7 @@ class SupervisedAutoencoder(keras.Model):
 
     def predict_labels(self, images):
         """Return the most probable class of each image, int array of shape (n,)."""
+        images = check_array("images", images, shape=(None, *self.encoder.input_shape[1:]), least=1)
         return self.predict(images, batch_size=1000, verbose=0)["logits"].argmax(axis=-1)
 
 
@@ -226,20 +302,23 @@ def vae_networks(latent_dim=50, width=200, images=None, input_dim=784):
     ----------
     Burda, Grosse and Salakhutdinov (2016), "Importance Weighted Autoencoders", for the sizes.
     """
-    latent_dim = check_integer("latent_dim", latent_dim, low=1)
+    latent_dim, width = check_integer("latent_dim", latent_dim, low=1), check_integer("width", width, low=1)
+    input_dim = check_integer("input_dim", input_dim, low=1)
     dense = keras.layers.Dense
     hidden = [dense(width, activation="tanh"), dense(width, activation="tanh")]
     encoder = keras.Sequential([keras.Input((input_dim,)), *hidden, dense(2 * latent_dim)], name="encoder")
     hidden = [dense(width, activation="tanh"), dense(width, activation="tanh")]
     decoder = keras.Sequential([keras.Input((latent_dim,)), *hidden, dense(input_dim)], name="decoder")
     if images is not None:
+        images = check_array("images", images, shape=(None, input_dim), low=0, high=1, least=1)
         # A share of half an image in white: no pixel's log-odds are infinite.
         white = (images.sum(axis=0) + 0.5) / (len(images) + 1)
         decoder.layers[-1].bias.assign(np.log(white / (1 - white)))
     return encoder, decoder
 
 
-class VariationalAutoencoder(keras.Model):
+@keras.saving.register_keras_serializable("helpers")
+class VariationalAutoencoder(OwnLoss, keras.Model):
     """A variational autoencoder for binary images, with a standard normal prior, trained by ``fit``.
 
     With ``samples=1`` the loss is minus the evidence lower bound, its KL divergence in closed form. With more samples
@@ -266,35 +345,63 @@ class VariationalAutoencoder(keras.Model):
 
     def __init__(self, encoder, decoder, samples=1, kl_weight=1.0, seed=0, **kwargs):
         super().__init__(**kwargs)
+        check_network("decoder", decoder)
+        check_network("encoder", encoder, decoder.output_shape[1:], (2 * decoder.input_shape[-1],))
+        check_logits("decoder", decoder)
         self.encoder, self.decoder = encoder, decoder
         self.samples = check_integer("samples", samples, low=1)
         self.kl_weight = check_number("kl_weight", kl_weight, low=0)
         if self.samples > 1 and self.kl_weight != 1:
             raise ValueError(f"kl_weight: got {kl_weight!r} with {samples} samples, expected 1: that bound has no KL.")
-        self.latent_dim = encoder.output_shape[-1] // 2
-        self.noise = StandardNormal(seed)
+        self.latent_dim = decoder.input_shape[-1]
+        self.seed, self.noise = seed, StandardNormal(seed)
         self.kl_tracker = keras.metrics.Mean(name="kl")
         self.built = True
 
     def call(self, images, training=False):
-        """Return a dictionary: ``mean`` and ``log_variance`` (n, latent_dim), ``latents`` (samples, n, latent_dim)
-        and ``logits`` (samples, n, input_dim); without training one sample, the mean itself."""
+        """Return a dictionary: ``mean`` and ``log_variance`` (n, latent_dim), ``latents`` and ``logits``.
+
+        In training the last two are (samples, n, latent_dim) and (samples, n, input_dim). Otherwise the latents are the
+        means, (n, latent_dim), and the logits (n, input_dim), so that ``predict`` can join batches.
+        """
         mean, log_variance = self.encode(images)
-        latents = self.draw(mean, log_variance) if training else mean[None]
+        latents = self.draw(mean, log_variance) if training else mean
         return {"mean": mean, "log_variance": log_variance, "latents": latents, "logits": self.decode(latents)}
 
     def draw(self, mean, log_variance):
         """Return latents (samples, n, latent_dim) drawn from q(z|x)."""
+        mean, log_variance = check_shapes(mean=mean, log_variance=log_variance)
         return mean + ops.exp(0.5 * log_variance) * self.noise(mean, samples=self.samples)
 
     def encode(self, images):
         """Return mean and log-variance of q(z|x), each (n, latent_dim)."""
+        images = check_shape("images", images, (None, *self.encoder.input_shape[1:]))
         return ops.split(self.encoder(images), 2, axis=-1)
 
     def decode(self, latents):
         """Return logits (..., input_dim) for latents (..., latent_dim)."""
+        latents = check_shape("latents", latents, (..., self.latent_dim))
         rows = self.decoder(ops.reshape(latents, (-1, self.latent_dim)))
         return ops.reshape(rows, (*ops.shape(latents)[:-1], rows.shape[-1]))
+
+    def check_inputs(self, x):
+        """Return images as float32, or raise a ValueError that names ``x``."""
+        return check_array("x", x, shape=(None, *self.encoder.input_shape[1:]), low=0, high=1)
+
+    def check_targets(self, x, y):
+        """Raise a ValueError for targets other than the images themselves."""
+        return only_inputs(x, y)
+
+    def get_config(self):
+        """Return the networks and the settings, for ``.keras`` files."""
+        networks = serialize_each(encoder=self.encoder, decoder=self.decoder)
+        settings = dict(samples=self.samples, kl_weight=float(self.kl_weight), seed=self.seed)
+        return {**super().get_config(), **networks, **settings}
+
+    @classmethod
+    def from_config(cls, config):
+        """Build the model from what `get_config` returned."""
+        return cls(**deserialize_each(config))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return minus the bound, in nats, averaged over the batch; the target is x itself."""
@@ -313,6 +420,7 @@ class VariationalAutoencoder(keras.Model):
 
     def sample(self, count, seed=0):
         """Return the pixel probabilities (count, input_dim) of `count` latents drawn from the prior."""
+        count, seed = check_integer("count", count, low=1), check_integer("seed", seed, low=0)
         latents = keras.random.normal((count, self.latent_dim), seed=seed)
         return np.asarray(ops.sigmoid(self.decode(latents)))
 
@@ -329,11 +437,16 @@ def gaussian_kl(mean, log_variance):
     tensor of shape (...), nats
         ½ Σ (mean² + variance − 1 − log variance); Kingma and Welling (2014), appendix B.
     """
+    mean, log_variance = check_shapes(mean=mean, log_variance=log_variance)
     return 0.5 * ops.sum(ops.square(mean) + ops.exp(log_variance) - 1 - log_variance, axis=-1)
 
 
 def normal_log_density(z, mean=0.0, log_variance=0.0):
     """Return log N(z; mean, variance), summed over the last axis, in nats; the arguments broadcast."""
+    z = check_shape("z", z, (..., None))
+    mean, log_variance = (
+        check_broadcast(name, value, z) for name, value in (("mean", mean), ("log_variance", log_variance))
+    )
     variance = ops.exp(ops.convert_to_tensor(log_variance, "float32"))
     return -0.5 * ops.sum(ops.square(z - mean) / variance + log_variance + np.log(2 * np.pi), axis=-1)
 
@@ -353,9 +466,14 @@ def bernoulli_log_likelihood(x, logits):
     tensor of shape (...)
         Σ (x·a − log(1 + eᵃ)).
     """
+    x = check_shape("x", x, (..., None))
+    logits = check_broadcast("logits", check_shape("logits", logits, (..., x.shape[-1])), x)
     return ops.sum(x * logits - ops.softplus(logits), axis=-1)
 
 
 def log_mean_exp(values):
     """Return log((1/k) Σ exp values) over the first axis of k values, without overflow."""
+    values = check_shape("values", values, (None, ...))
+    if not values.shape[0]:
+        raise ValueError("values: got none, expected at least one.")
     return ops.logsumexp(values, axis=0) - np.log(values.shape[0])

@@ -4,6 +4,8 @@ import numbers
 
 import numpy as np
 
+LARGEST = 2**32 - 1  # no axis is longer, and JAX cuts a seed beyond it to 32 bits without a word: 2**32 would act as 0
+
 
 def check_integer(name, value, *, low, high=None):
     """Return `value` as an int, or raise a ValueError that names the argument.
@@ -15,15 +17,17 @@ def check_integer(name, value, *, low, high=None):
     value : object
         What came.
     low, high : int
-        Inclusive bounds; `high` may be None.
+        Inclusive bounds; without `high` it is `LARGEST`.
 
     Returns
     -------
     int
     """
-    expected = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if high is None and whole and value > LARGEST:
+        high = LARGEST
     if not whole or value < low or (high is not None and value > high):
+        expected = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
         raise ValueError(f"{name}: got {_shown(value)}, expected {expected}.")
     return int(value)
 
@@ -45,16 +49,22 @@ def check_number(name, value, *, low=-np.inf, high=np.inf, above=None, below=Non
     Returns
     -------
     float
-        Always finite.
+        Always finite and within the bounds, also once a network has rounded it to float32.
     """
     bounds = {">=": low, "<=": high, ">": above, "<": below}
     wanted = [f"{sign} {bound:g}" for sign, bound in bounds.items() if bound is not None and np.isfinite(bound)]
-    number = float(value) if _is_real(value) else np.nan
-    fits = low <= number <= high and (above is None or number > above) and (below is None or number < below)
-    if not (np.isfinite(number) and fits):
-        raise ValueError(
-            f"{name}: got {_shown(value)}, expected a finite number{' ' * bool(wanted)}{' and '.join(wanted)}."
-        )
+
+    def fits(number):
+        """Return whether a number is finite and within the bounds; NaN is not."""
+        inside = low <= number <= high and (above is None or number > above) and (below is None or number < below)
+        return inside and np.isfinite(number)
+
+    number = _as_number(value)
+    with np.errstate(all="ignore"):
+        rounded = np.float32(number)
+    if not (fits(number) and fits(rounded)):
+        words = " and ".join(wanted) + " in float32" * bool(fits(number))
+        raise ValueError(f"{name}: got {_shown(value)}, expected a finite number{' ' * bool(words)}{words.strip()}.")
     return number
 
 
@@ -83,7 +93,110 @@ def check_choice(name, value, choices):
     return value
 
 
-def check_array(name, array, *, shape, low=None, high=None):
+def check_kind(name, value, kinds, expected):
+    """Return `value`, or raise a ValueError that names the argument.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : object
+        What came.
+    kinds : type or tuple of type
+        What it may be an instance of.
+    expected : str
+        The same in words, with the likely mend.
+
+    Returns
+    -------
+    object
+    """
+    if not isinstance(value, kinds):
+        raise ValueError(f"{name}: got {_shown(value)}, expected {expected}.")
+    return value
+
+
+def check_each(name, values, check, *, least=0, **bounds):
+    """Return a list of what `check` makes of each value, or raise a ValueError that names the argument.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    values : iterable
+        What came.
+    check : callable
+        `check_integer` or `check_number`.
+    least : int, default=0
+        Fewer values are an error.
+    **bounds
+        For `check`.
+
+    Returns
+    -------
+    list
+    """
+    try:
+        values = list(values)
+    except TypeError:
+        raise ValueError(f"{name}: got {_shown(values)}, expected a sequence of numbers.") from None
+    if len(values) < least:
+        raise ValueError(f"{name}: got {len(values)} numbers, expected at least {least}.")
+    return [check(name, value, **bounds) for value in values]
+
+
+def check_activation(name, activation):
+    """Return an activation as a function, or raise a ValueError that names the argument.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    activation : str, callable or None
+        As Keras's layers take it.
+
+    Returns
+    -------
+    callable
+    """
+    import keras  # here, because it takes seconds and few of the callers need it
+
+    try:
+        return keras.activations.get(activation)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name}: got {_shown(activation)}, expected a name that Keras knows, such as 'relu', or a function."
+        ) from None
+
+
+def check_shape(name, tensor, shape):
+    """Return `tensor`, of a list an array, or raise a ValueError unless it has this shape and holds numbers.
+
+    No value is looked at: this check also serves where JAX or Keras traces a function, and there costs nothing when
+    the compiled function runs.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    tensor : array_like or tensor
+        What came. A size that Keras does not know yet, None, fits any.
+    shape : tuple
+        The expected shape; None stands for any size, and an Ellipsis at one end for any further axes.
+
+    Returns
+    -------
+    ndarray, tensor or number
+    """
+    array = tensor if hasattr(tensor, "dtype") and hasattr(tensor, "shape") else _as_array(name, tensor)
+    if not _has_shape(tuple(array.shape), shape):
+        raise ValueError(f"{name}: got shape {tuple(array.shape)}, expected {_say_shape(shape)}.")
+    if not str(array.dtype).startswith(("float", "bfloat", "int", "uint", "bool")):
+        raise ValueError(f"{name}: got dtype {array.dtype}, expected numbers.")
+    return array if array.shape else tensor  # a plain number takes on the precision of what it meets, an array does not
+
+
+def check_array(name, array, *, shape, low=None, high=None, least=0):
     """Return `array` as float32, or raise a ValueError that names the argument, what came and what was expected.
 
     Parameters
@@ -93,23 +206,21 @@ def check_array(name, array, *, shape, low=None, high=None):
     array : array_like
         What came.
     shape : tuple
-        The expected shape; None stands for any size, and a leading Ellipsis for any further axes before.
+        The expected shape; None stands for any size, and an Ellipsis at one end for any further axes.
     low, high : float, optional
         Inclusive range of the values.
+    least : int, default=0
+        Fewer rows are an error, and if it is not 0, so are rows without numbers.
 
     Returns
     -------
     ndarray of float32
     """
-    array = _as_array(name, array)
-    if not _has_shape(array.shape, shape):
-        raise ValueError(f"{name}: got shape {array.shape}, expected {_say_shape(shape)}.")
-    if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-        raise ValueError(f"{name}: got dtype {array.dtype}, expected numbers.")
-    # Halves and the like overflow nothing here; a double beyond float32 becomes infinite and is named below.
-    with np.errstate(over="ignore"):
-        floats = array.astype("float32", copy=False)
-    finite = np.isfinite(floats)
+    array = check_shape(name, _as_array(name, array), shape)
+    if least and (len(array) < least or not array.size):
+        hint = "" if array.size or not len(array) else ", with numbers in them"
+        raise ValueError(f"{name}: got {len(array)} rows, expected at least {least}{hint}.")
+    floats, finite = _as_floats(name, array)
     if not finite.all():
         bad = np.argwhere(~finite)
         raise ValueError(
@@ -119,7 +230,7 @@ def check_array(name, array, *, shape, low=None, high=None):
     return floats
 
 
-def check_images(name, images):
+def check_images(name, images, *, least=0):
     """Return digit images as float32 of shape (n, 28, 28, 1), or raise a ValueError that names the argument.
 
     Parameters
@@ -128,6 +239,8 @@ def check_images(name, images):
         The argument's name, for the message.
     images : array_like of shape (n, 28, 28, 1), (n, 28, 28) or (n, 784)
         Grey levels in [0, 1].
+    least : int, default=0
+        Fewer images are an error.
 
     Returns
     -------
@@ -136,7 +249,30 @@ def check_images(name, images):
     images = _as_array(name, images)
     if images.shape[1:] not in ((28, 28, 1), (28, 28), (784,)):
         raise ValueError(f"{name}: got shape {images.shape}, expected (n, 28, 28, 1), (n, 28, 28) or (n, 784).")
-    return check_array(name, images.reshape(-1, 28, 28, 1), shape=(None, 28, 28, 1), low=0, high=1)
+    return check_array(name, images.reshape(-1, 28, 28, 1), shape=(None, 28, 28, 1), low=0, high=1, least=least)
+
+
+def check_pictures(name, images):
+    """Return grey or coloured images of any size as float32, or raise a ValueError that names the argument.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    images : array_like of shape (n, height, width, 1 or 3), (n, height, width) or (n, 784)
+        Levels in [0, 1], n >= 1. Rows of pixels are taken for digits of 28 × 28; of others the shape is not known.
+
+    Returns
+    -------
+    ndarray of shape (n, height, width, 1 or 3), dtype float32
+    """
+    array = _as_array(name, images)
+    pictures = array.reshape(-1, 28, 28, 1) if array.shape[1:] == (784,) else array
+    pictures = pictures[..., None] if pictures.ndim == 3 and pictures.shape[-1] not in (1, 3) else pictures
+    if pictures.ndim != 4 or not pictures.size or pictures.shape[-1] not in (1, 3):
+        expected = "(n, height, width, 1 or 3), (n, height, width) or (n, 784)"
+        raise ValueError(f"{name}: got shape {array.shape}, expected {expected}.{_picture_hint(name, array.shape)}")
+    return check_array(name, pictures, shape=(None,) * 4, low=0, high=1)
 
 
 def check_labels(name, labels, *, count=None, low=0, high=None):
@@ -172,6 +308,66 @@ def check_labels(name, labels, *, count=None, low=0, high=None):
     return array.astype("int32")
 
 
+def check_shapes(**arrays):
+    """Return arrays that go together, given by their names, or raise a ValueError unless they have one shape.
+
+    None is broadcast, which would make a table of (n,) and (n, 1).
+
+    Parameters
+    ----------
+    **arrays : array_like or tensor
+        Shapes and kinds of numbers are looked at, which a compiled function knows as well.
+
+    Returns
+    -------
+    list of ndarray, tensor or number
+    """
+    tensors = {name: check_shape(name, array, (...,)) for name, array in arrays.items()}
+    (first, expected), *others = ((name, np.shape(tensor)) for name, tensor in tensors.items())
+    for name, shape in others:
+        if not _has_shape(shape, expected):
+            raise ValueError(f"{name}: got shape {shape}, expected {expected}, the shape of {first}.")
+    return list(tensors.values())
+
+
+def check_broadcast(name, tensor, like):
+    """Return a tensor that NumPy's rules bring to one shape with another, or raise a ValueError that names it.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    tensor : array_like or tensor
+        What came; only its shape and kind are looked at.
+    like : array or tensor
+        The other.
+
+    Returns
+    -------
+    ndarray, tensor or number
+    """
+    tensor, shape = check_shape(name, tensor, (...,)), tuple(np.shape(like))
+    pairs = zip(reversed(np.shape(tensor)), reversed(shape), strict=False)
+    if not all(one == other or {None, 1} & {one, other} for one, other in pairs):
+        raise ValueError(f"{name}: got shape {np.shape(tensor)}, expected one that goes with {shape}.")
+    return tensor
+
+
+def _picture_hint(name, shape):
+    """Return the likely mend of a shape that is not one of pictures."""
+    if 0 in shape:
+        return " There is no picture in it."
+    if len(shape) == 4 and shape[1] in (1, 3):
+        return f" Channels come last: {name}.transpose(0, 2, 3, 1)."
+    if len(shape) == 4 and shape[3] in (2, 4):
+        return f" Without transparency: {name}[..., :{shape[3] - 1}]."
+    if len(shape) == 3 or (len(shape) == 2 and shape[0] == shape[1]):
+        return f" One picture is a stack of one: {name}[None]."
+    sides = {channels: round((shape[1] / channels) ** 0.5) for channels in (1, 3)} if len(shape) == 2 else {}
+    fits = [f"{side}, {side}, {channels}" for channels, side in sides.items() if channels * side**2 == shape[1]]
+    return f" Rows need their shape: {name}.reshape(-1, {(fits or ['height, width, channels'])[0]})." if sides else ""
+
+
 def _as_array(name, value):
     """Return what came as an array, or raise a ValueError that names the argument."""
     if value is None:
@@ -182,12 +378,25 @@ def _as_array(name, value):
         raise ValueError(f"{name}: got {type(value).__name__} that makes no array ({error}).") from None
 
 
+def _as_floats(name, array):
+    """Return an array as float32 and which of its values are finite; a double beyond float32 becomes infinite."""
+    try:
+        with np.errstate(over="ignore"):
+            floats = array.astype("float32", copy=False)
+        return floats, np.isfinite(floats)
+    except MemoryError:
+        raise ValueError(f"{name}: got shape {array.shape}, expected one that fits into memory.") from None
+
+
 def _has_shape(shape, wanted):
-    """Return whether a shape is as wanted; None stands for any size, a leading Ellipsis for any axes."""
-    if wanted[:1] == (...,):
-        wanted = wanted[1:]
-        shape = shape[len(shape) - len(wanted) :] if len(shape) >= len(wanted) else ()
-    return len(shape) == len(wanted) and all(want in (None, got) for want, got in zip(wanted, shape, strict=True))
+    """Return whether a shape is as wanted; None stands for any size, an Ellipsis at one end for any axes."""
+    if ... in wanted:
+        from_end, wanted = wanted[0] is ..., tuple(size for size in wanted if size is not ...)
+        known = len(wanted)
+        shape = shape[max(len(shape) - known, 0) :] if from_end else shape[:known]
+    return len(shape) == len(wanted) and all(
+        None in (want, got) or want == got for want, got in zip(wanted, shape, strict=True)
+    )
 
 
 def _say_shape(shape):
@@ -207,11 +416,16 @@ def _check_range(name, array, low, high):
         raise ValueError(f"{name}: got values from {smallest:g} to {largest:g}, expected {wanted}.{hint}")
 
 
-def _is_real(value):
-    """Return whether a value is one real number."""
+def _as_number(value):
+    """Return one real number as a float, and NaN for anything else."""
     if isinstance(value, np.ndarray) or hasattr(value, "__array__"):
-        return np.shape(value) == () and np.asarray(value).dtype.kind in "fiu"
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+        real = np.shape(value) == () and np.asarray(value).dtype.kind in "fiu"
+    else:
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    try:
+        return float(value) if real else np.nan
+    except OverflowError:  # an integer of more than 308 digits
+        return np.inf
 
 
 def _shown(value):

@@ -2,14 +2,19 @@
 
 import datetime
 import importlib.metadata
-import math
 import platform
-import resource
 import sys
 import time
 
 import numpy as np
 from IPython.display import display
+
+from helpers.checks import check_array, check_choice, check_kind, check_number, check_shapes
+
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None
 
 CLAIM_MIME = "application/vnd.book.claim+json"
 RUN_MIME = "application/vnd.book.run+json"
@@ -26,7 +31,7 @@ def check(name, value, *, at_most=None, at_least=None, unit="", source=None, met
     value : float
         The measured number.
     at_most, at_least : float, optional
-        Inclusive bounds. With neither, the number is reported only.
+        Inclusive bounds, finite. With neither, the number is reported only.
     unit : str, optional
         Unit of the value, for the reader.
     source : str, optional
@@ -44,12 +49,15 @@ def check(name, value, *, at_most=None, at_least=None, unit="", source=None, met
     Raises
     ------
     AssertionError
-        If the number is not finite or is on the wrong side of its bound.
+        If the number is on the wrong side of its bound.
+    ValueError
+        If it is not finite, or an argument of the wrong kind.
     """
+    _check_words(name, unit, source)
+    check_choice("met", met, (False, True))
+    check_kind("comparison", comparison, (dict, type(None)), "what compare hands over")
     # NumPy's numbers compare to its own booleans, which JSON cannot hold.
-    value, at_most, at_least = (None if number is None else float(number) for number in (value, at_most, at_least))
-    if not math.isfinite(value):
-        raise AssertionError(f"{name}: got {value}, expected a finite number.")
+    value, at_most, at_least = check_number(name, value), _bound("at_most", at_most), _bound("at_least", at_least)
     within = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
     expected = _bounds(at_most, at_least)
     if within != met:
@@ -92,11 +100,18 @@ def compare(name, ours, theirs, *, curve, ratio=True, paired=False, **options):
     Raises
     ------
     ValueError
-        With fewer than three seeds, or fewer than five where the means lie less than three standard errors apart.
+        If an argument is of the wrong kind, with fewer than three seeds, or fewer than five where the means lie less
+        than three standard errors apart.
     AssertionError
         As for `check`.
     """
-    ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
+    check_kind("curve", curve, str, "the name of a result in experiments/results")
+    check_choice("ratio", ratio, (False, True))
+    ours, theirs = _runs("ours", ours), _runs("theirs", theirs)
+    if check_choice("paired", paired, (False, True)):
+        check_shapes(ours=ours, theirs=theirs)
+    if ratio and not theirs.mean():
+        raise ValueError("theirs: got a mean of 0, expected another, or ratio=False for the difference.")
     value = ours.mean() / theirs.mean() if ratio else ours.mean() - theirs.mean()
     if paired:
         error = (ours - theirs).std(ddof=1) / len(ours) ** 0.5
@@ -108,6 +123,24 @@ def compare(name, ours, theirs, *, curve, ratio=True, paired=False, **options):
     if seeds < least:
         raise ValueError(f"{name}: got {seeds} seeds, expected at least {least}; {_errors_apart(apart)}.")
     return check(name, value, comparison=dict(seeds=seeds, standard_errors=apart, curve=curve), **options)
+
+
+def _check_words(name, unit, source):
+    """Raise a ValueError for words of a claim that are none."""
+    check_kind("name", name, str, "the claim's name")
+    check_kind("unit", unit, str, "the unit's name")
+    check_kind("source", source, (str, type(None)), "a key in book/references.bib")
+
+
+def _bound(name, bound):
+    """Return a bound as a float, or None."""
+    return None if bound is None else check_number(name, bound)
+
+
+def _runs(name, values):
+    """Return one number a seed as float64, or raise a ValueError."""
+    check_array(name, values, shape=(None,), least=2)
+    return np.asarray(values, float)
 
 
 def _errors_apart(standard_errors):
@@ -128,9 +161,12 @@ def glue(name, value):
     ----------
     name : str
         Name used in ``{glue:text}`` roles; unique in the book.
-    value : object
-        Anything IPython can display; numbers can be formatted in the role, as in ``{glue:text}`name:.2f```.
+    value : str or float
+        A text, or a finite number, which can be formatted in the role, as in ``{glue:text}`name:.2f```.
     """
+    check_kind("name", name, str, "the value's name")
+    if not isinstance(value, str):
+        check_number("value", value)
     try:
         from myst_nb import glue as myst_glue
     except ImportError:  # Colab and plain Jupyter need only the printed line: the prose is not rendered there
@@ -150,10 +186,9 @@ def report():
     """
     record = run_record()
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
-    line = (
-        f"This chapter ran in {record['seconds']:.0f} s on {record['device']}, "
-        f"peak memory {record['peak_memory_gib']:.2f} GiB, {record['date']} ({versions})"
-    )
+    peak = record["peak_memory_gib"]
+    memory = "" if peak is None else f"peak memory {peak:.2f} GiB, "
+    line = f"This chapter ran in {record['seconds']:.0f} s on {record['device']}, {memory}{record['date']} ({versions})"
     display({"text/plain": line, RUN_MIME: record}, raw=True)
     glue("running-time", f"{record['seconds']:.0f} s")
 
@@ -164,16 +199,24 @@ def run_record():
     Returns
     -------
     dict
-        Keys ``seconds`` (float), ``peak_memory_gib`` (float), ``device`` (str), ``versions`` (dict), ``date`` (str).
+        Keys ``seconds`` (float), ``peak_memory_gib`` (float, or None on Windows), ``device`` (str), ``versions`` (dict)
+        and ``date`` (str).
     """
     import jax
 
     packages = {name: importlib.metadata.version(name) for name in ("keras", "jax", "numpy")}
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS and in KiB on Linux
     return {
         "seconds": round(time.perf_counter() - _started, 1),
-        "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30, 2),
+        "peak_memory_gib": _peak_memory(),
         "device": f"{jax.device_count()} {jax.devices()[0].device_kind} device",
         "versions": {"python": platform.python_version(), **packages},
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
+
+
+def _peak_memory():
+    """Return the most memory that this process has had, in GiB, or None where it is not known."""
+    if resource is None:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS and in KiB on Linux
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30, 2)

@@ -4,7 +4,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.checks import check_array, check_images, check_integer
+from helpers.checks import (
+    check_activation,
+    check_array,
+    check_each,
+    check_images,
+    check_integer,
+    check_labels,
+    check_shape,
+)
 
 CLASSES = 10
 PIXELS = 784
@@ -20,6 +28,7 @@ class OneHotOfLargest(keras.layers.Layer):
 
     def call(self, rows):
         """Return one-hot rows (n, classes) for rows (n, classes)."""
+        check_shape("rows", rows, (None, None))
         return ops.one_hot(ops.argmax(rows, axis=-1), rows.shape[-1], dtype=rows.dtype)
 
 
@@ -30,7 +39,7 @@ def pair(images, labels):
     ----------
     images : array_like of shape (n, 28, 28, 1), (n, 28, 28) or (n, 784)
         Grey levels in [0, 1].
-    labels : array_like of int, shape (n,)
+    labels : array_like of int, shape (n,) or (n, 1)
         Classes 0 to 9.
 
     Returns
@@ -42,19 +51,20 @@ def pair(images, labels):
 
 
 def split(rows):
-    """Return images (n, 28, 28, 1) and labels (n,) of rows (n, 794)."""
-    rows = check_array("rows", rows, shape=(None, PIXELS + CLASSES))
-    return rows[:, :PIXELS].reshape(-1, 28, 28, 1), rows[:, PIXELS:].argmax(axis=1)
+    """Return images (n, 28, 28, 1) and labels (n,) of rows (n, 794) as `pair` makes them, or raise a ValueError."""
+    rows = check_array("rows", rows, shape=(None, PIXELS + CLASSES), low=0, high=1)
+    labels = rows[:, PIXELS:].argmax(axis=1)
+    if not np.array_equal(rows[:, PIXELS:], one_hot(labels)):
+        raise ValueError(
+            f"rows: the last {CLASSES} numbers are not one-hot, expected the label, as pair puts it there."
+        )
+    return rows[:, :PIXELS].reshape(-1, 28, 28, 1), labels
 
 
-def one_hot(labels, count):
-    """Return `count` labels from 0 to 9 as float32 rows (count, 10), or raise a ValueError."""
-    labels = np.asarray(labels)
-    if labels.shape != (count,):
-        raise ValueError(f"labels: got shape {labels.shape}, expected ({count},), one for each image.")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0 or labels.max(initial=0) >= CLASSES:
-        raise ValueError(f"labels: got {labels.dtype} from {labels.min()} to {labels.max()}, expected integers 0 to 9.")
-    return np.eye(CLASSES, dtype="float32")[labels]
+def one_hot(labels, count=None):
+    """Return labels from 0 to 9, `count` of them if it is given, as float32 rows (n, 10), or raise a ValueError."""
+    count = None if count is None else check_integer("count", count, low=0)
+    return np.eye(CLASSES, dtype="float32")[check_labels("labels", labels, count=count, high=CLASSES - 1)]
 
 
 def ask(labels, latent_dim, seed):
@@ -62,7 +72,7 @@ def ask(labels, latent_dim, seed):
 
     Parameters
     ----------
-    labels : array_like of int, shape (n,)
+    labels : array_like of int, shape (n,) or (n, 1)
         The classes to draw.
     latent_dim : int
         Size of a latent vector, the ten numbers that choose the class included.
@@ -75,8 +85,9 @@ def ask(labels, latent_dim, seed):
     """
     latent_dim = check_integer("latent_dim", latent_dim, low=CLASSES + 1)
     noise = np.random.default_rng(check_integer("seed", seed, low=0))
-    style = noise.standard_normal((len(labels), latent_dim - CLASSES), dtype="float32")
-    return np.concatenate([one_hot(labels, len(labels)), style], axis=1)
+    wanted = one_hot(labels)
+    style = noise.standard_normal((len(wanted), latent_dim - CLASSES), dtype="float32")
+    return np.concatenate([wanted, style], axis=1)
 
 
 def conditional_networks(
@@ -89,7 +100,8 @@ def conditional_networks(
     style_dim : int, default=16
         Normal numbers in a latent vector, beside the ten whose largest chooses the class.
     generator_units, discriminator_units : sequence of int
-        Hidden units, layer by layer, with the activation; in G layer normalisation comes before it.
+        Hidden units, layer by layer, with the activation; in G layer normalisation comes before it. D has at least one
+        layer of them.
     activation : str, default="leaky_relu"
         Keras name of the hidden activation; "leaky_relu" has slope 0.2.
 
@@ -103,6 +115,10 @@ def conditional_networks(
     Mirza and Osindero (2014), "Conditional Generative Adversarial Nets"; Miyato and Koyama (2018), "cGANs with
     Projection Discriminator".
     """
+    style_dim = check_integer("style_dim", style_dim, low=1)
+    generator_units = check_each("generator_units", generator_units, check_integer, low=1)
+    discriminator_units = check_each("discriminator_units", discriminator_units, check_integer, least=1, low=1)
+    check_activation("activation", activation)
     return _generator(style_dim, generator_units, activation), _discriminator(discriminator_units, activation)
 
 

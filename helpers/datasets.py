@@ -1,16 +1,18 @@
 """MNIST, bundled and verified, mixtures of normals, and mini-batches whose order depends on seed and epoch alone."""
 
 import hashlib
+import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from helpers.checks import check_integer
+from helpers.checks import check_array, check_integer, check_kind, check_labels, check_number, check_shape
 
 MNIST_PATH = Path(__file__).with_name("data") / "mnist.npz"
 TRAINING_SIZE = 60_000
@@ -63,7 +65,7 @@ def load_mnist(validation_size=10_000, path=MNIST_PATH):
     Y. LeCun and C. Cortes, "The MNIST database of handwritten digits", CC BY-SA 3.0.
     """
     validation_size = check_integer("validation_size", validation_size, low=0, high=TRAINING_SIZE - 1)
-    arrays = _read_mnist(Path(path))
+    arrays = _read_mnist(Path(check_kind("path", path, (str, os.PathLike), "a path")))
     images = {split: scale_pixels(arrays[f"x_{split}"]) for split in ("train", "test")}
     labels = {split: arrays[f"y_{split}"].astype("int32") for split in ("train", "test")}
     cut = TRAINING_SIZE - validation_size
@@ -82,7 +84,7 @@ def scale_pixels(pixels):
 
     Parameters
     ----------
-    pixels : ndarray of shape (n, height, width), dtype uint8
+    pixels : array_like of shape (n, height, width), dtype uint8
         Grey levels, 0 to 255.
 
     Returns
@@ -90,7 +92,15 @@ def scale_pixels(pixels):
     ndarray of shape (n, height, width, 1), dtype float32
         Grey levels divided by 255.
     """
-    return (pixels / np.float32(255))[..., None]
+    return (_check_bytes("pixels", pixels, (None, None, None)) / np.float32(255))[..., None]
+
+
+def _check_bytes(name, array, shape):
+    """Return an array of bytes, or raise a ValueError that names the argument."""
+    array = check_shape(name, array, shape)
+    if array.dtype != np.uint8:
+        raise ValueError(f"{name}: got dtype {array.dtype}, expected uint8. Are the pixels divided by 255 already?")
+    return array
 
 
 def _read_mnist(path):
@@ -116,8 +126,8 @@ def idx_md5(array):
 
     Parameters
     ----------
-    array : ndarray of uint8
-        Up to 255 dimensions.
+    array : array_like of uint8
+        Of any shape.
 
     Returns
     -------
@@ -129,15 +139,34 @@ def idx_md5(array):
     ----------
     "The IDX file format", on the MNIST page of Y. LeCun, C. Cortes and C. Burges.
     """
+    array = np.ascontiguousarray(_check_bytes("array", array, (...,)))
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-    return hashlib.md5(header + np.ascontiguousarray(array).tobytes(), usedforsecurity=False).hexdigest()
+    return hashlib.md5(header + array.tobytes(), usedforsecurity=False).hexdigest()
 
 
-class Mixture(NamedTuple):
-    """Equally likely normal modes of one spread: centers (k, d), and the standard deviation along each axis."""
+class _Mixture(NamedTuple):
+    """The fields of `Mixture`."""
 
     centers: np.ndarray
     std: float
+
+
+class Mixture(_Mixture):
+    """Equally likely normal modes of one spread.
+
+    Parameters
+    ----------
+    centers : array_like of shape (k, d)
+        At least one.
+    std : float
+        Standard deviation along each axis; with 0 the modes are points.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, centers, std):
+        check_array("centers", centers, shape=(None, None), least=1)
+        return super().__new__(cls, np.asarray(centers), check_number("std", std, low=0))
 
     def sample(self, count, rng):
         """Draw points.
@@ -153,20 +182,29 @@ class Mixture(NamedTuple):
         -------
         ndarray of float32, shape (count, d)
         """
-        count = check_integer("count", count, low=1)
+        count, rng = check_integer("count", count, low=1), _check_rng(rng)
         rows = rng.integers(len(self.centers), size=count)
         return (self.centers[rows] + self.std * rng.standard_normal((count, self.centers.shape[1]))).astype("float32")
 
     def standardised(self):
         """Return the mixture scaled to mean square 1 along the axes: what a network likes to see."""
         scale = np.sqrt((self.centers**2).mean() + self.std**2)
+        if not scale:
+            raise ValueError("centers: got only zeros with a std of 0, expected points that can be scaled.")
         return Mixture(self.centers / scale, self.std / scale)
 
     def density(self, points):
         """Return the density at points (n, d): ndarray of shape (n,)."""
-        squares = ((np.asarray(points, "float64")[:, None] - self.centers) ** 2).sum(axis=-1)  # (n, k)
         dimension = self.centers.shape[1]
+        check_array("points", points, shape=(None, dimension))
+        check_number("std", self.std, above=0)
+        squares = ((np.asarray(points, "float64")[:, None] - self.centers) ** 2).sum(axis=-1)  # (n, k)
         return np.exp(-squares / (2 * self.std**2)).mean(axis=1) / (2 * np.pi * self.std**2) ** (dimension / 2)
+
+
+def _check_rng(rng):
+    """Return a source of draws, or raise a ValueError."""
+    return check_kind("rng", rng, np.random.Generator, "a numpy.random.Generator: np.random.default_rng(seed) is one")
 
 
 def ring(modes=8, radius=1.0, std=0.01):
@@ -188,6 +226,7 @@ def ring(modes=8, radius=1.0, std=0.01):
     Lin et al. (2018), "PacGAN: The power of two samples in generative adversarial networks".
     """
     angles = 2 * np.pi * np.arange(check_integer("modes", modes, low=1)) / modes
+    radius = check_number("radius", radius, above=0)
     return Mixture(radius * np.stack([np.cos(angles), np.sin(angles)], axis=1), std)
 
 
@@ -209,7 +248,7 @@ def grid(side=5, spacing=2.0, std=0.05):
     ----------
     Lin et al. (2018), "PacGAN: The power of two samples in generative adversarial networks".
     """
-    ticks = spacing * (np.arange(check_integer("side", side, low=1)) - (side - 1) / 2)
+    ticks = check_number("spacing", spacing, above=0) * (np.arange(check_integer("side", side, low=1)) - (side - 1) / 2)
     return Mixture(np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2), std)
 
 
@@ -222,13 +261,13 @@ class ShuffledBatches(keras.utils.PyDataset):
 
     Parameters
     ----------
-    images : ndarray of shape (n, ...)
+    images : array_like of shape (n, ...)
         The examples.
     batch_size : int
         Examples a batch, at most n.
     seed : int, default=0
         Seed of the order and of the transformation.
-    labels : ndarray of shape (n, ...), optional
+    labels : array_like of shape (n, ...), optional
         Targets that go with the images.
     transform : callable, optional
         ``transform(images, rng) -> images``, applied to each batch, such as `shift_images`.
@@ -241,22 +280,22 @@ class ShuffledBatches(keras.utils.PyDataset):
 
     def __init__(self, images, batch_size, seed=0, labels=None, transform=None):
         super().__init__()
+        self.images = _check_rows("images", images)
+        self.labels = None if labels is None else _check_rows("labels", labels, len(self.images))
+        self.transform = check_kind("transform", transform, (Callable, type(None)), "transform(images, rng), or None")
         self.batch_size = check_integer("batch_size", batch_size, low=1)
-        if self.batch_size > len(images):
+        if self.batch_size > len(self.images):
             raise ValueError(
-                f"batch_size: got {batch_size}, but there are only {len(images)} images; "
+                f"batch_size: got {batch_size}, but there are only {len(self.images)} images; "
                 "expected a batch no larger than the data."
             )
-        if labels is not None and len(labels) != len(images):
-            raise ValueError(f"labels: got {len(labels)} labels, expected one for each of the {len(images)} images.")
-        self.images, self.labels, self.transform = images, labels, transform
         self.seed = check_integer("seed", seed, low=0)
         self.set_epoch(0)
 
     def set_epoch(self, epoch):
         """Serve the order of `epoch`, an integer from 0."""
-        self.epoch = epoch
-        self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.images))
+        self.epoch = check_integer("epoch", epoch, low=0)
+        self.order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.images))
 
     def follow_epochs(self):
         """Return the callback that tells this data set which epoch ``fit`` is in, also after a resumed run."""
@@ -275,6 +314,14 @@ class ShuffledBatches(keras.utils.PyDataset):
         return (images,) if self.labels is None else (images, self.labels[rows])
 
 
+def _check_rows(name, rows, count=None):
+    """Return rows of numbers (n, ...) as an array of their own kind, n = `count` if it is given."""
+    check_array(name, rows, shape=(None, ...))
+    if count is not None and len(rows) != count:
+        raise ValueError(f"{name}: got {len(rows)} {name}, expected one for each of the {count} images.")
+    return np.asarray(rows)
+
+
 class SemiSupervisedBatches(keras.utils.PyDataset):
     """Mini-batches of some labelled and some unlabelled images, in an order that depends on seed and epoch alone.
 
@@ -283,12 +330,12 @@ class SemiSupervisedBatches(keras.utils.PyDataset):
 
     Parameters
     ----------
-    images : ndarray of shape (n, ...)
+    images : array_like of shape (n, ...)
         Labelled images.
-    labels : ndarray of int, shape (n,)
+    labels : array_like of int, shape (n,) or (n, 1)
         Their classes.
-    unlabelled : ndarray of shape (m, ...)
-        Images without labels.
+    unlabelled : array_like of shape (m, ...)
+        Images without labels, of the same size.
     labelled_size, unlabelled_size : int
         Images of each kind in a batch, at most n and m.
     seed : int, default=0
@@ -297,12 +344,14 @@ class SemiSupervisedBatches(keras.utils.PyDataset):
 
     def __init__(self, images, labels, unlabelled, labelled_size, unlabelled_size, seed=0):
         super().__init__()
-        self.labelled_size = check_integer("labelled_size", labelled_size, low=1, high=len(images))
+        self.images = _check_rows("images", images)
+        self.labels = check_labels("labels", labels, count=len(self.images))
+        unlabelled = _check_rows("unlabelled", unlabelled)
+        check_shape("unlabelled", unlabelled, (None, *self.images.shape[1:]))
+        self.labelled_size = check_integer("labelled_size", labelled_size, low=1, high=len(self.images))
         check_integer("unlabelled_size", unlabelled_size, low=1, high=len(unlabelled))
-        if len(labels) != len(images):
-            raise ValueError(f"labels: got {len(labels)} labels, expected one for each of the {len(images)} images.")
-        self.images, self.labels, self.seed = images, np.asarray(labels), seed
-        self.unlabelled = ShuffledBatches(unlabelled, unlabelled_size, seed)
+        self.seed = check_integer("seed", seed, low=0)
+        self.unlabelled = ShuffledBatches(unlabelled, unlabelled_size, self.seed)
 
     def follow_epochs(self):
         """Return the callback that tells this data set which epoch ``fit`` is in, also after a resumed run."""
@@ -326,10 +375,10 @@ def balanced_subset(labels, count, rng):
 
     Parameters
     ----------
-    labels : ndarray of int, shape (n,)
+    labels : array_like of int, shape (n,) or (n, 1)
         Classes.
     count : int
-        Rows to choose, a multiple of the number of classes.
+        Rows to choose, a multiple of the number of classes; no class may have too few.
     rng : numpy.random.Generator
         Source of the choice.
 
@@ -338,10 +387,14 @@ def balanced_subset(labels, count, rng):
     ndarray of int, shape (count,)
         Row numbers, in random order.
     """
-    classes = np.unique(labels)
-    share, rest = divmod(check_integer("count", count, low=len(classes), high=len(labels)), len(classes))
+    labels, rng = check_labels("labels", labels), _check_rng(rng)
+    classes, sizes = np.unique(labels, return_counts=True)
+    share, rest = divmod(check_integer("count", count, low=max(len(classes), 1), high=len(labels)), len(classes))
     if rest:
         raise ValueError(f"count: got {count}, expected a multiple of the {len(classes)} classes.")
+    if share > sizes.min():
+        few = f"but class {classes[sizes.argmin()]} has only {sizes.min()} rows"
+        raise ValueError(f"count: got {count}, {few}, expected at most {sizes.min() * len(classes)}.")
     rows = [rng.choice(np.flatnonzero(labels == label), share, replace=False) for label in classes]
     return rng.permutation(np.concatenate(rows))
 
@@ -351,7 +404,7 @@ def binarise(images, rng):
 
     Parameters
     ----------
-    images : ndarray of any shape
+    images : array_like of shape (n, ...)
         Grey levels in [0, 1].
     rng : numpy.random.Generator
         Source of the draws; a fresh one every epoch is called dynamic binarisation.
@@ -364,6 +417,7 @@ def binarise(images, rng):
     ----------
     Salakhutdinov and Murray (2008), "On the quantitative analysis of deep belief networks".
     """
+    images, rng = check_array("images", images, shape=(None, ...), low=0, high=1), _check_rng(rng)
     return (rng.random(images.shape, dtype="float32") < images).astype("float32")
 
 
@@ -372,18 +426,20 @@ def shift_images(images, rng, reach=1):
 
     Parameters
     ----------
-    images : ndarray of shape (n, height, width, channels)
+    images : array_like of shape (n, height, width, channels)
         The images.
     rng : numpy.random.Generator
         Source of the shifts, uniform on −reach..+reach.
     reach : int, default=1
-        Largest shift, in pixels.
+        Largest shift, in pixels; at most the shorter side.
 
     Returns
     -------
     ndarray of the same shape
     """
-    count, height, width, _ = images.shape
+    check_array("images", images, shape=(None, None, None, None))
+    count, height, width, _ = np.shape(images)
+    reach, rng = check_integer("reach", reach, low=0, high=min(height, width)), _check_rng(rng)
     padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
     down, right = rng.integers(0, 2 * reach + 1, size=(2, count))
     rows = down[:, None] + np.arange(height)  # (n, height)

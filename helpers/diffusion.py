@@ -1,5 +1,6 @@
 """Denoising diffusion: a denoiser for every strength of noise, and the walk from noise to data that it guides."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -8,14 +9,32 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.checks import check_integer
+from helpers.checks import (
+    check_array,
+    check_choice,
+    check_each,
+    check_integer,
+    check_kind,
+    check_number,
+    check_shape,
+    check_shapes,
+)
+from helpers.datasets import Mixture
 from helpers.layers import StandardNormal
 from helpers.points import FourierFeatures
+from helpers.training import OwnLoss, only_inputs
 
 # --- Noise -----------------------------------------------------------------------------------------------------------
 
 
-class Schedule(NamedTuple):
+class _Schedule(NamedTuple):
+    """The fields of `Schedule`."""
+
+    power: float
+    least_signal: float
+
+
+class Schedule(_Schedule):
     """What a noisy sample holds at a time from 0 (data) to 1 (noise): signal_rate · data + noise_rate · noise.
 
     The rates are the cosine and the sine of one angle, so their squares add up to 1: data of mean square 1 keep it.
@@ -26,19 +45,23 @@ class Schedule(NamedTuple):
         The angle grows like time to this power. 1 is the cosine schedule; 2 spends more of the time on little noise,
         which data with fine detail need.
     least_signal : float, default=0.01
-        Signal rate at time 1. At 0 the noise alone would not determine the data that a network's output stands for.
+        Signal rate at time 1, in [0, 1). At 0 the noise alone would not determine the data that a network's output
+        stands for.
 
     References
     ----------
     Nichol and Dhariwal (2021), "Improved Denoising Diffusion Probabilistic Models", for the cosine.
     """
 
-    power: float = 1.0
-    least_signal: float = 0.01
+    __slots__ = ()
+
+    def __new__(cls, power=1.0, least_signal=0.01):
+        power = check_number("power", power, above=0)
+        return super().__new__(cls, power, check_number("least_signal", least_signal, low=0, below=1))
 
     def rates(self, times):
         """Return the signal rates and the noise rates at times in [0, 1], in the shape of `times`."""
-        angles = np.arccos(self.least_signal) * ops.power(times, self.power)
+        angles = np.arccos(self.least_signal) * ops.power(check_shape("times", times, (...,)), self.power)
         return ops.cos(angles), ops.sin(angles)
 
 
@@ -57,7 +80,7 @@ def target(kind, images, noise, signal_rate, noise_rate):
         noisy sample by the angle.
     images, noise : array of shape (n, d)
         Clean data, and standard normal noise.
-    signal_rate, noise_rate : array that broadcasts to (n, d)
+    signal_rate, noise_rate : number or array of shape (n, 1)
         As in `Schedule`.
 
     Returns
@@ -68,17 +91,32 @@ def target(kind, images, noise, signal_rate, noise_rate):
     ----------
     Salimans and Ho (2022), "Progressive Distillation for Fast Sampling of Diffusion Models", for the velocity.
     """
-    _check_kind("kind", kind)
+    check_choice("kind", kind, KINDS)
+    images, noise = check_shapes(images=images, noise=noise)
+    signal_rate, noise_rate = _check_rates(images, signal_rate=signal_rate, noise_rate=noise_rate)
     return {"image": images, "noise": noise, "velocity": signal_rate * noise - noise_rate * images}[kind]
 
 
 def clean_image(kind, output, noisy, signal_rate, noise_rate):
-    """Return the clean data (n, d) that a network's output (n, d) of this kind stands for."""
+    """Return the clean data (n, d) that a network's output (n, d) of this kind stands for; the rates as in `target`."""
+    check_choice("kind", kind, KINDS)
+    noisy, output = check_shapes(noisy=noisy, output=output)
+    signal_rate, noise_rate = _check_rates(noisy, signal_rate=signal_rate, noise_rate=noise_rate)
     if kind == "image":
         return output
     if kind == "noise":
         return (noisy - noise_rate * output) / signal_rate
     return signal_rate * noisy - noise_rate * output
+
+
+def _check_rates(samples, **rates):
+    """Return rates, or raise a ValueError unless each is one number for all samples (n, d), or one a sample: (n, 1)."""
+    rates, full = {name: check_shape(name, rate, (...,)) for name, rate in rates.items()}, np.shape(samples)
+    for name, shape in ((name, np.shape(rate)) for name, rate in rates.items()):
+        fits = all(size in (1, most) for size, most in zip(shape, full, strict=False))
+        if len(shape) not in (0, len(full)) or not fits:
+            raise ValueError(f"{name}: got shape {shape}, expected a number or a column for samples {full}.")
+    return rates.values()
 
 
 def loss_weight(prediction, weighting, signal_rate, noise_rate):
@@ -99,6 +137,9 @@ def loss_weight(prediction, weighting, signal_rate, noise_rate):
         At most 400, the weight of a clean image's error in the velocity at a noise rate of 0.05: with hardly any
         noise the factor has no bound, and a few samples of a batch would outweigh all others.
     """
+    check_choice("prediction", prediction, KINDS)
+    check_choice("weighting", weighting, KINDS)
+    signal_rate, noise_rate = check_shapes(signal_rate=signal_rate, noise_rate=noise_rate)
     moves = {"image": ops.ones_like(noise_rate), "noise": noise_rate / signal_rate, "velocity": noise_rate}
     if prediction == weighting:
         return moves["image"]
@@ -120,10 +161,14 @@ def exact_denoiser(mixture, schedule):
     callable
         ``denoise(noisy, times)`` → E[data | noisy] (n, d), for noisy samples (n, d) at times (n,).
     """
+    check_kind("mixture", mixture, Mixture, "a Mixture, such as helpers.datasets.ring()")
+    check_kind("schedule", schedule, Schedule, "a Schedule, such as Schedule()")
     centers, variance = jnp.asarray(mixture.centers, "float32"), float(mixture.std) ** 2
 
     def denoise(noisy, times):
         """Weigh the modes by their probability given the sample, and average their own posterior means."""
+        noisy = check_shape("noisy", noisy, (None, centers.shape[1]))
+        times = check_shape("times", times, noisy.shape[:1])
         signal, noise = (rate[:, None] for rate in schedule.rates(times))  # (n, 1)
         total = signal**2 * variance + noise**2
         gaps = noisy[:, None] - signal[..., None] * centers  # (n, modes, d)
@@ -152,8 +197,8 @@ def step(noisy, clean, rates, next_rates, scatter=0.0, fresh=0.0):
         Signal and noise rate now and next; the noise rate now is positive.
     scatter : float, default=0.0
         0: nothing is drawn, the walk is a function of its start (DDIM). 1: the fresh noise of DDPM.
-    fresh : array of shape (n, d), optional
-        Standard normal noise; not used with a scatter of 0.
+    fresh : array of shape (n, d)
+        Standard normal noise; without scatter none is needed.
 
     Returns
     -------
@@ -163,12 +208,23 @@ def step(noisy, clean, rates, next_rates, scatter=0.0, fresh=0.0):
     ----------
     Song, Meng and Ermon (2021), "Denoising Diffusion Implicit Models".
     """
-    (signal, noise), (next_signal, next_noise) = rates, next_rates
+    noisy, clean = check_shapes(noisy=noisy, clean=clean)
+    signal, noise = _pair("rates", rates, noisy)
+    next_signal, next_noise = _pair("next_rates", next_rates, noisy)
+    if scatter := check_number("scatter", scatter, low=0, high=1):
+        noisy, fresh = check_shapes(noisy=noisy, fresh=fresh)
     seeming_noise = (noisy - signal * clean) / noise
     # 1 − (signal / next_signal)² of the paper, as a difference that rounding does not spoil where both are near 1
     drawn = scatter * next_noise / noise * jnp.sqrt(noise**2 - next_noise**2) / next_signal
     kept = jnp.sqrt(jnp.maximum(next_noise**2 - drawn**2, 0.0))
     return next_signal * clean + kept * seeming_noise + drawn * fresh
+
+
+def _pair(name, rates, samples):
+    """Return a signal rate and a noise rate, or raise a ValueError."""
+    if not isinstance(rates, (tuple, list)) or len(rates) != 2:
+        raise ValueError(f"{name}: got {type(rates).__name__}, expected the pair that Schedule.rates returns.")
+    return [rate for part in rates for rate in _check_rates(samples, **{name: part})]
 
 
 def walk(denoise, noise, schedule, steps, key, scatter=0.0):
@@ -194,12 +250,19 @@ def walk(denoise, noise, schedule, steps, key, scatter=0.0):
     array of shape (n, d)
         With one step, what the denoiser makes of noise alone.
     """
+    check_kind("denoise", denoise, Callable, "a function denoise(noisy, times)")
+    noise = 1.0 * jnp.asarray(check_shape("noise", noise, (None, None)))  # integers become floats, as what comes out
+    check_kind("schedule", schedule, Schedule, "a Schedule, such as Schedule()")
+    scatter = check_number("scatter", scatter, low=0, high=1)
+    if not jnp.issubdtype(getattr(key, "dtype", None), jax.dtypes.prng_key):
+        raise ValueError(f"key: got {type(key).__name__}, expected a key of JAX, such as jax.random.key(seed).")
     times = jnp.linspace(1.0, 0.0, check_integer("steps", steps, low=1) + 1)
 
     def move(noisy, now):
         """Make one step."""
         time, next_time, key = now
         clean = denoise(noisy, jnp.full(len(noisy), time))
+        check_shapes(noise=noise, denoise=clean)
         fresh = jax.random.normal(key, noisy.shape) if scatter else 0.0
         return step(noisy, clean, schedule.rates(time), schedule.rates(next_time), scatter, fresh), None
 
@@ -239,7 +302,9 @@ def denoising_network(dimension, width=128, blocks=3, frequencies=()):
     Peebles and Xie (2023), "Scalable Diffusion Models with Transformers", for the scale and shift.
     """
     layers, width = keras.layers, check_integer("width", width, low=1)
-    noisy = keras.Input((check_integer("dimension", dimension, low=1),), name="noisy")
+    dimension = check_integer("dimension", dimension, low=1)
+    frequencies = check_each("frequencies", frequencies, check_number)
+    noisy = keras.Input((dimension,), name="noisy")
     times = keras.Input((), name="times")
     clock = FourierFeatures(CLOCK)(layers.Reshape((1,))(times))
     clock = layers.Dense(CLOCK_WIDTH, activation="silu")(clock)
@@ -257,7 +322,7 @@ def denoising_network(dimension, width=128, blocks=3, frequencies=()):
 
 
 @keras.saving.register_keras_serializable("helpers")
-class Diffusion(keras.Model):
+class Diffusion(OwnLoss, keras.Model):
     """A denoising autoencoder for all strengths of noise, trained by ``fit``, from which new data can be drawn.
 
     Parameters
@@ -308,12 +373,11 @@ class Diffusion(keras.Model):
     ):
         super().__init__(**kwargs)
         self.dimension = _check_network(network)
-        self.prediction = _check_kind("prediction", prediction)
-        self.weighting = _check_kind("weighting", prediction if weighting is None else weighting)
-        self.schedule, self.bounds = Schedule(*schedule), _check_bounds(bounds)
-        if not 0 <= ema < 1:
-            raise ValueError(f"ema: got {ema!r}, expected a number >= 0 and < 1.")
-        self.ema, self.seed = ema, check_integer("seed", seed, low=0)
+        self.prediction = check_choice("prediction", prediction, KINDS)
+        self.weighting = check_choice("weighting", prediction if weighting is None else weighting, KINDS)
+        self.schedule = check_kind("schedule", schedule, Schedule, "a Schedule, such as Schedule()")
+        self.bounds, self.ema = _check_bounds(bounds), check_number("ema", ema, low=0, below=1)
+        self.seed = check_integer("seed", seed, low=0)
         self.network, self.average = network, keras.models.clone_model(network)
         self.average.trainable = False
         self.average.set_weights(network.get_weights())
@@ -323,10 +387,14 @@ class Diffusion(keras.Model):
 
     # -- training --
 
-    def compile(self, optimizer, **kwargs):
-        """Choose the optimizer; its variables are made at once, so that the model can be saved before it is trained."""
-        super().compile(optimizer=optimizer, **kwargs)
-        self.optimizer.build(self.trainable_variables)
+    def check_inputs(self, x):
+        """Return data as float32, or raise a ValueError that names ``x``."""
+        low, high = self.bounds or (None, None)
+        return check_array("x", x, shape=(None, self.dimension), low=low, high=high)
+
+    def check_targets(self, x, y):
+        """Raise a ValueError for targets other than the data themselves."""
+        return only_inputs(x, y)
 
     def call(self, images, training=False):
         """Return a dictionary: ``times`` (n,), the ``noise`` (n, d) drawn, and the network's ``output`` (n, d)."""
@@ -369,6 +437,8 @@ class Diffusion(keras.Model):
 
     def denoise(self, noisy, times):
         """Return the clean data (n, d) that the averaged network sees behind noisy samples (n, d) at times (n,)."""
+        noisy = check_shape("noisy", noisy, (None, self.dimension))
+        times = check_shape("times", times, noisy.shape[:1])
         return self._clean([variable.value for variable in self.average.weights], noisy, times)
 
     def _clean(self, weights, noisy, times):
@@ -396,13 +466,12 @@ class Diffusion(keras.Model):
         ndarray of shape (count, d)
         """
         count, steps = check_integer("count", count, low=1), check_integer("steps", steps, low=1)
-        if not 0 <= scatter <= 1:
-            raise ValueError(f"scatter: got {scatter!r}, expected a number from 0 to 1.")
+        scatter = check_number("scatter", scatter, low=0, high=1)
         weights = [variable.value for variable in self.average.weights]
         blocks = -(-count // 1000)
         keys = jax.random.split(jax.random.key(check_integer("seed", seed, low=0)), blocks)
         # Blocks of one size, so that there is one program to compile; the last may be cut.
-        options = dict(count=-(-count // blocks), steps=steps, scatter=float(scatter))
+        options = dict(count=-(-count // blocks), steps=steps, scatter=scatter)
         return np.concatenate([self._jitted_draw(weights, key, **options) for key in keys])[:count]
 
     def _draw(self, weights, key, count, steps, scatter):
@@ -422,34 +491,25 @@ class Diffusion(keras.Model):
     @classmethod
     def from_config(cls, config):
         """Build the model from what `get_config` returned."""
+        config["schedule"] = Schedule(*config["schedule"])
         return cls(keras.saving.deserialize_keras_object(config.pop("network")), **config)
-
-    def compile_from_config(self, config):
-        """Compile from what Keras noted of ``compile``."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-
-
-def _check_kind(name, kind):
-    """Return a kind of output, or raise a ValueError that names the argument."""
-    if kind not in KINDS:
-        raise ValueError(f"{name}: got {kind!r}, expected one of {', '.join(KINDS)}.")
-    return kind
 
 
 def _check_bounds(bounds):
     """Return the bounds as a pair of floats or None, or raise a ValueError."""
     if bounds is None:
         return None
-    low, high = map(float, bounds)
-    if not low < high:
-        raise ValueError(f"bounds: got {low:g} and {high:g}, expected the smaller number first.")
-    return low, high
+    bounds = tuple(check_each("bounds", bounds, check_number))
+    if len(bounds) != 2 or not bounds[0] < bounds[1]:
+        raise ValueError(f"bounds: got {bounds}, expected the smallest and the largest number in the data.")
+    return bounds
 
 
 def _check_network(network):
     """Return the numbers in a sample, or raise a ValueError when the network does not fit."""
-    inputs, output = network.input_shape, network.output_shape
-    if not isinstance(inputs, list) or inputs != [output, (None,)] or len(output) != 2:
+    check_kind("network", network, keras.Model, "a keras.Model, such as denoising_network(dimension)")
+    inputs, output = (getattr(network, name, None) for name in ("input_shape", "output_shape"))
+    if not isinstance(output, tuple) or inputs != [output, (None,)] or len(output) != 2:
         raise ValueError(f"network: maps {inputs} to {output}, expected [(None, d), (None,)] to (None, d).")
     if network.non_trainable_variables:
         raise ValueError("network: got layers that keep statistics or noise, expected none, such as dense ones.")

@@ -1,23 +1,35 @@
 """A folder of anybody's images as one array, cut into parts that share no picture."""
 
 import hashlib
+import os
 import struct
+import warnings
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from helpers.checks import check_array, check_integer
+from helpers.checks import check_array, check_choice, check_integer, check_number
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+SUFFIXES = (".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+SUFFIXES += (".pbm", ".pgm", ".pnm", ".ppm", ".qoi", ".tga")
+SUFFIXES += (".avif", ".heic", ".heif", ".hif", ".j2k", ".jp2", ".webp")  # which some Pillows read, and others do not
+# What cameras store raw, what has no pixels, layers of which Pillow may see none.
+FOREIGN = (".arw", ".cr2", ".cr3", ".dng", ".jxl", ".jxr", ".nef", ".orf", ".raf", ".raw", ".rw2")
+FOREIGN += (".ai", ".eps", ".exr", ".psd", ".svg", ".xcf")
+ASIDE = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # folders that systems add unasked, like hidden ones
+BROKEN = "links to nothing"
 FITS = (None, "crop", "pad")
 # Pillow promises one kind of error for a damaged file; its readers of the many formats let others through.
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 LUMA = np.array([0.299, 0.587, 0.114], "float32")  # shares of red, green and blue in the grey of ITU-R BT.601
 NAMED = 5  # unusable files that an error names
+TWELVE_BITS = 4095  # white of many scientific and medical cameras, whose files have 16 bits
 
 
 class _Wish(NamedTuple):
@@ -44,13 +56,15 @@ def load_folder(path, size, *, grey=True, convert=False, fit=None, background=0.
     Parameters
     ----------
     path : str or pathlib.Path
-        The folder; its subfolders are searched too. `image_files` gives the files in the order of the rows.
+        The folder; its subfolders are searched too. `image_files` says which files count and gives them in the order
+        of the rows. Of a file with several pages or frames, the first is read.
     size : int or tuple of int
         Height and width of the images returned; one number for both.
     grey : bool, default=True
         One channel, or three: red, green and blue.
     convert : bool, default=False
         Turn coloured images grey, or grey ones into three equal channels. Otherwise such a file is an error.
+        ``grey=False`` alone keeps the colour.
     fit : {None, "crop", "pad"}, default=None
         What to do with an image of another shape: an error, cut off what sticks out, equally on both sides, or fill up
         with `background`.
@@ -59,7 +73,7 @@ def load_folder(path, size, *, grey=True, convert=False, fit=None, background=0.
     least : int, default=100
         Fewer images are an error.
     progress : callable, optional
-        Wraps the list of files, as ``tqdm.tqdm`` does.
+        Wraps the list of files, as ``tqdm.tqdm`` does; it hands on each file once, in order.
 
     Returns
     -------
@@ -71,45 +85,62 @@ def load_folder(path, size, *, grey=True, convert=False, fit=None, background=0.
     ValueError
         If an argument is wrong, the folder holds too few images, or files cannot be used; the message says how many,
         and names the first five with the reason.
+
+    Warns
+    -----
+    UserWarning
+        If there are pictures of formats that cannot be read, which are left out; if no 16-bit file uses more than 12.
     """
-    wish = _check_wish(size, grey, convert, fit, background)
-    least, files = check_integer("least", least, low=1), image_files(path)
+    wish, least = _check_wish(size, grey, convert, fit, background), check_integer("least", least, low=1)
+    _check_progress(progress)
+    folder = _check_folder(path)
+    files, left_out = _find(folder)
+    _warn(_say_left_out(left_out, folder))
     if len(files) < least:
-        raise ValueError(f"path: got {len(files)} images in {path}, expected at least {least}: see the argument least.")
-    images = np.empty((len(files), wish.height, wish.width, 1 if grey else 3), "float32")
-    problems = {}
-    for row, file in enumerate(progress(files) if progress else files):
+        raise ValueError(
+            f"path: got {len(files)} images in {folder}, expected at least {least}: see the argument least."
+        )
+    images = np.empty((len(files), wish.height, wish.width, 1 if wish.grey else 3), "float32")
+    problems, peaks = {}, []
+    for row, file in _watched(files, progress):
         try:
-            images[row] = _read(file, wish)
+            images[row], peak = _read(file, wish)
+            peaks.append(peak)
         except _Unusable as problem:
-            problems[file.relative_to(path).as_posix()] = str(problem)
+            problems[file.relative_to(folder).as_posix()] = str(problem)
     if problems:
         raise ValueError(_summary(problems, len(files)))
+    _warn(_say_dark([peak for peak in peaks if peak is not None], folder))
     return images
 
 
 def image_files(path):
     """Return the image files below a folder, sorted by their names relative to it.
 
+    A file is known by its name's ending, in small letters or capitals: those of `SUFFIXES` that Pillow can read. Hidden
+    files and folders are left out, for some systems put a file beside each image, or a folder of old ones. Linked
+    folders are searched like others, each folder once and under its own name if it has one here; a link to a folder
+    that `path` lies in is not followed.
+
     Parameters
     ----------
     path : str or pathlib.Path
-        The folder. Hidden files are left out: some systems put one beside each image.
+        The folder; ``~`` stands for the user's own.
 
     Returns
     -------
     list of pathlib.Path
         At least one.
+
+    Warns
+    -----
+    UserWarning
+        If there are pictures of formats that cannot be read, and links that lead nowhere; one warning counts all.
     """
-    path = Path(path)
-    if not path.is_dir():
-        raise ValueError(f"path: got {path}, which is no folder.")
-    files = [file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")]
-    images = [file for file in files if file.suffix.lower() in SUFFIXES]
-    if not images:
-        endings = ", ".join(SUFFIXES)
-        raise ValueError(f"path: got no image in {path} ({len(files)} other files), expected names in {endings}.")
-    return sorted(images, key=lambda file: file.relative_to(path).as_posix())
+    folder = _check_folder(path)
+    files, left_out = _find(folder)
+    _warn(_say_left_out(left_out, folder))
+    return files
 
 
 def duplicates(images):
@@ -125,7 +156,7 @@ def duplicates(images):
     list of list of int
         The row numbers of each picture that occurs more than once.
     """
-    return [rows for rows in _same(images) if len(rows) > 1]
+    return [rows for rows in _same(_check_rows(images)) if len(rows) > 1]
 
 
 def split(images, fractions=(0.8, 0.1, 0.1), seed=0):
@@ -145,6 +176,7 @@ def split(images, fractions=(0.8, 0.1, 0.1), seed=0):
     list of ndarray of int
         Row numbers of each part, ascending, good for the images, their files and their labels alike.
     """
+    images = _check_rows(images)
     fractions = check_array("fractions", fractions, shape=(None,), low=0, high=1)
     if not np.isclose(fractions.sum(), 1, atol=1e-4):
         raise ValueError(f"fractions: got a sum of {fractions.sum():g}, expected 1.")
@@ -167,16 +199,144 @@ def _same(images):
     return list(groups.values())
 
 
+def _check_rows(images):
+    """Return images as an array (n, ...) of their own kind, or raise a ValueError that names the argument."""
+    check_array("images", images, shape=(...,))
+    images = np.asarray(images)
+    if not images.ndim or not len(images):
+        raise ValueError(f"images: got shape {images.shape}, expected (n, ...) with at least one image.")
+    return images
+
+
 def _check_wish(size, grey, convert, fit, background):
     """Return the arguments of `load_folder` about one image, or raise a ValueError that names the bad one."""
-    sides = np.ravel(size).tolist()
+    sides = size.tolist() if isinstance(size, np.ndarray) else size
+    sides = list(sides) if isinstance(sides, list | tuple) else [sides]
     if len(sides) not in (1, 2):
         raise ValueError(f"size: got {size!r}, expected one integer or two, height and width.")
     height, width = (check_integer("size", side, low=1) for side in (sides[0], sides[-1]))
-    if fit not in FITS:
-        raise ValueError(f"fit: got {fit!r}, expected one of {', '.join(map(repr, FITS))}.")
-    background = float(check_array("background", background, shape=(), low=0, high=1))
-    return _Wish(height, width, grey, convert, fit, background)
+    grey, convert = (bool(check_choice(*named, (True, False))) for named in (("grey", grey), ("convert", convert)))
+    background = check_number("background", background, low=0, high=1)
+    return _Wish(height, width, grey, convert, check_choice("fit", fit, FITS), background)
+
+
+def _check_progress(progress):
+    """Raise a ValueError unless the argument is a function or None."""
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress: got {progress!r}, expected a function such as tqdm.tqdm.")
+
+
+def _check_folder(path):
+    """Return the folder of this name, or raise a ValueError that says what the name stands for."""
+    if not isinstance(path, str | os.PathLike) or path == "":
+        raise ValueError(f"path: got {path!r:.60}, expected the name of a folder.")
+    try:
+        folder = Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(f"path: got {path}, but the home folder of this user is not known.") from None
+    if folder.is_file():
+        raise ValueError(f"path: got {path}, which is a file, expected a folder of images: unpack an archive first.")
+    if not folder.is_dir():
+        seen = "" if folder.is_absolute() else f": looked for it in {Path.cwd()}"
+        raise ValueError(f"path: got {path}, which is no folder{seen}.")
+    return folder
+
+
+def _find(folder):
+    """Return the image files below a folder in order, and how many pictures of each ending are left out."""
+    readable, files = _readable(), list(_walk(folder))
+    images = [file for file in files if file.suffix.lower() in readable]
+    rest = Counter(_kind(file) for file in files if file.suffix.lower() not in readable)
+    left_out = {kind: count for kind, count in sorted(rest.items()) if kind}
+    if not images:
+        others = f"{rest.total()} other files{': convert ' * bool(left_out)}{_count(left_out)}"
+        raise ValueError(f"path: got no image in {folder} ({others}), expected names in {', '.join(readable)}.")
+    return sorted(images, key=lambda file: file.relative_to(folder).as_posix()), left_out
+
+
+def _readable():
+    """Return the endings of pictures that Pillow can read here, those of its plug-ins included."""
+    formats = Image.registered_extensions()
+    able = [ending for ending in SUFFIXES if formats.get(ending) in Image.OPEN]
+    # Pillow registers this format even where it was built without the library that reads it.
+    return [ending for ending in able if formats[ending] != "JPEG2000" or features.check("jpg_2000")]
+
+
+def _walk(folder):
+    """Yield the files below a folder, but for hidden ones; linked folders come last, and no folder twice."""
+    seen, own, linked = set(folder.resolve().parents), [folder], []
+    while own or linked:
+        here = (own or linked).pop(0)
+        if (place := here.resolve()) in seen:
+            continue
+        seen.add(place)
+        for entry in sorted(_entries(here)):
+            if entry.is_dir():
+                (linked if entry.is_symlink() else own).append(entry)
+            elif entry.is_file() or entry.is_symlink():
+                yield entry
+
+
+def _entries(folder):
+    """Return what lies in a folder and is not hidden, or raise a ValueError that names the folder."""
+    try:
+        return [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name not in ASIDE]
+    except OSError as error:
+        raise ValueError(f"path: cannot look into {folder} ({error.strerror}).") from None
+
+
+def _kind(file):
+    """Return as what a file that is not read is counted; nothing if it is no picture."""
+    if not file.exists():
+        return BROKEN
+    return file.suffix.lower() if file.suffix.lower() in SUFFIXES + FOREIGN else ""
+
+
+def _count(left_out):
+    """Return the files left out in words."""
+    return ", ".join(f"{count} {kind}" for kind, count in left_out.items())
+
+
+def _say_left_out(left_out, folder):
+    """Return the warning about pictures that are left out, if any are."""
+    if not left_out:
+        return None
+    total = sum(left_out.values())
+    files, verb = ("1 file", "is") if total == 1 else (f"{total} files", "are")
+    mend = "mend the links" if set(left_out) == {BROKEN} else "convert them, e.g. to PNG"
+    return f"path: {files} in {folder} {verb} left out: {_count(left_out)}; {mend}."
+
+
+def _say_dark(peaks, folder):
+    """Return the warning about 16-bit files that use 12 bits at most, if all of them do."""
+    if not peaks or max(peaks) > TWELVE_BITS:
+        return None
+    return (
+        f"path: no file of 16 bits in {folder}, {len(peaks)} in all, has a level above {max(peaks)}, which is "
+        f"{max(peaks) / 65535:.3f} of white. If their white is {TWELVE_BITS}, that of 12 bits, multiply their rows by "
+        f"65535 / {TWELVE_BITS}."
+    )
+
+
+def _warn(message):
+    """Show a warning, if there is one, at the line that called the public function."""
+    if message:
+        warnings.warn(message, stacklevel=3)
+
+
+def _watched(files, progress):
+    """Yield the row and the file of each, through the function that shows how far it is."""
+    if progress is None:
+        yield from enumerate(files)
+        return
+    shown = progress(files)
+    if not isinstance(shown, Iterable):
+        raise ValueError(f"progress: got a function that returns {shown!r}, expected one that returns the files.")
+    for row, (file, same) in enumerate(zip_longest(files, shown)):
+        # A file passed over would leave its row as the memory was, and one out of order would get another's.
+        if same != file:
+            raise ValueError(f"progress: got {same} in row {row}, expected {file}: each file once, in order.")
+        yield row, file
 
 
 def _summary(problems, count):
@@ -187,9 +347,11 @@ def _summary(problems, count):
 
 
 def _read(file, wish):
-    """Return one image (height, width, channels) as wished."""
-    pixels = _channels(_levels(_open(file), wish.background), wish)
-    return _shrink(_reshape(pixels, wish), wish)
+    """Return one image (height, width, channels) as wished, and the largest level in it if it has 16 bits."""
+    image = _open(file)
+    peak = int(np.asarray(image).max()) if image.mode.startswith("I;16") else None
+    pixels = _channels(_levels(image, wish.background), wish)
+    return _shrink(_reshape(pixels, wish), wish), peak
 
 
 def _open(file):
@@ -197,6 +359,8 @@ def _open(file):
     try:
         with Image.open(file) as image:
             upright = ImageOps.exif_transpose(image)
+            if image.format == "PPM" and image.mode == "I":  # levels that Pillow has brought to 16 bits
+                return upright.convert("I;16")
             if upright.mode[0] in "IF":
                 return upright
             return upright.convert("RGBA" if upright.has_transparency_data else "RGB")
@@ -223,10 +387,10 @@ def _channels(pixels, wish):
     """Return the channels wished for: (h, w, 3) -> (h, w, 1 or 3)."""
     # A grey picture may be stored with three equal channels.
     coloured = bool((pixels[..., 1:] != pixels[..., :1]).any())
-    if coloured == wish.grey and not wish.convert:
-        came, expected = ("coloured", "grey") if coloured else ("grey", "coloured")
-        keep = "; grey=False loads all in colour" if coloured else ""
-        raise _Unusable(f"is {came}, expected {expected}: convert=True would turn it {expected}{keep}")
+    if coloured and wish.grey and not wish.convert:
+        raise _Unusable("is coloured, expected grey: grey=False loads all in colour, convert=True turns it grey")
+    if not coloured and not wish.grey and not wish.convert:
+        raise _Unusable("is grey, expected coloured: convert=True gives it three equal channels")
     if not wish.grey:
         return pixels
     return (pixels @ LUMA)[..., None] if coloured else pixels[..., :1]
@@ -237,7 +401,8 @@ def _reshape(pixels, wish):
     height, width = pixels.shape[:2]
     if wish.fit is None and abs(height * wish.width / width - wish.height) >= 0.5:
         raise _Unusable(
-            f"is {width} wide, {height} high, other proportions than {wish.width} to {wish.height}: see fit"
+            f"is {width} wide, {height} high, other proportions than {wish.width} to {wish.height}: "
+            'choose fit="crop" or fit="pad"'
         )
     if wish.fit is not None:
         choose = min if wish.fit == "crop" else max

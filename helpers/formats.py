@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
+from helpers.checks import check_kind
+
 MOST = 300_000  # characters of a drawing; a longer one takes long to show, however well it can be compressed
 _chosen = WeakKeyDictionary()
 
@@ -57,13 +59,17 @@ def lighter(figure):
 
 def as_png(figure):
     """Return a figure as a PNG file with 256 colours, a third of the bytes of all colours, or None if it is empty."""
-    png = print_figure(figure)
+    png = print_figure(check_kind("figure", figure, Figure, "a matplotlib.figure.Figure"))
     return None if png is None else with_palette(png)
 
 
 def with_palette(png):
     """Return a PNG file, without transparency, as one with a palette of the 256 colours that cover its own best."""
-    image, file = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
+    try:
+        image, file = Image.open(io.BytesIO(check_kind("png", png, bytes, "the bytes of a PNG file"))), io.BytesIO()
+    except OSError:
+        raise ValueError(f"png: got {len(png)} bytes, expected those of a PNG file.") from None
+    image = image.convert("RGB")
     palette = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     palette.save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -71,6 +77,7 @@ def with_palette(png):
 
 def as_svg(figure):
     """Return a figure as an SVG file, as large on the page as its pixels, with no date in it."""
+    check_kind("figure", figure, Figure, "a matplotlib.figure.Figure")
     with mpl.rc_context({"svg.hashsalt": "book", "svg.fonttype": "path"}):
         svg = print_figure(figure, "svg", metadata={"Date": None, "Creator": None})
     svg = svg.replace("\n", " ")  # a notebook's file keeps a line of its own for each

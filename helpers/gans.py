@@ -1,5 +1,6 @@
 """Adversarial losses as plain functions of logits, and Keras models that train against a discriminator on JAX."""
 
+import copy
 import functools
 import itertools
 from collections.abc import Callable
@@ -10,8 +11,31 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from helpers.checks import check_array, check_integer
+from helpers.checks import (
+    check_activation,
+    check_array,
+    check_choice,
+    check_each,
+    check_integer,
+    check_kind,
+    check_number,
+    check_shape,
+    check_shapes,
+)
 from helpers.datasets import ShuffledBatches
+from helpers.ranges import output_range
+from helpers.training import (
+    CheckedBatches,
+    StopOnNaN,
+    Values,
+    add_callbacks,
+    check_float32,
+    check_logits,
+    check_network,
+    is_array,
+    noise_states,
+)
+from helpers.training import SampleFilm as SampleFilm  # handed on: the chapters look for it here
 
 # --- Losses ----------------------------------------------------------------------------------------------------------
 # Every loss takes the discriminator's logits of a real and of a fake batch, each of shape (n,) or (n, 1), and returns a
@@ -36,6 +60,7 @@ def cross_entropy_discriminator_loss(real_logits, fake_logits):
     ----------
     Goodfellow et al. (2014), "Generative Adversarial Nets", equation 1.
     """
+    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
     return jnp.mean(jax.nn.softplus(-real_logits)) + jnp.mean(jax.nn.softplus(fake_logits))
 
 
@@ -56,6 +81,7 @@ def minimax_generator_loss(real_logits, fake_logits):
     ----------
     Goodfellow et al. (2014), "Generative Adversarial Nets", equation 1.
     """
+    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
     return -jnp.mean(jax.nn.softplus(fake_logits))
 
 
@@ -76,6 +102,7 @@ def non_saturating_generator_loss(real_logits, fake_logits):
     ----------
     Goodfellow et al. (2014), "Generative Adversarial Nets", section 3.
     """
+    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
     return jnp.mean(jax.nn.softplus(-fake_logits))
 
 
@@ -95,6 +122,7 @@ def least_squares_discriminator_loss(real_logits, fake_logits):
     ----------
     Mao et al. (2017), "Least Squares Generative Adversarial Networks".
     """
+    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
     return 0.5 * jnp.mean((real_logits - 1) ** 2) + 0.5 * jnp.mean(fake_logits**2)
 
 
@@ -114,6 +142,7 @@ def least_squares_generator_loss(real_logits, fake_logits):
     ----------
     Mao et al. (2017), "Least Squares Generative Adversarial Networks".
     """
+    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
     return 0.5 * jnp.mean((fake_logits - 1) ** 2)
 
 
@@ -135,6 +164,7 @@ def hinge_discriminator_loss(real_logits, fake_logits):
     Lim and Ye (2017), "Geometric GAN"; Miyato et al. (2018), "Spectral Normalization for Generative Adversarial
     Networks".
     """
+    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
     return jnp.mean(jax.nn.relu(1 - real_logits)) + jnp.mean(jax.nn.relu(1 + fake_logits))
 
 
@@ -154,6 +184,7 @@ def wasserstein_discriminator_loss(real_logits, fake_logits):
     ----------
     Arjovsky, Chintala and Bottou (2017), "Wasserstein GAN".
     """
+    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
     return jnp.mean(fake_logits) - jnp.mean(real_logits)
 
 
@@ -173,6 +204,7 @@ def wasserstein_generator_loss(real_logits, fake_logits):
     ----------
     Arjovsky, Chintala and Bottou (2017), "Wasserstein GAN".
     """
+    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
     return -jnp.mean(fake_logits)
 
 
@@ -194,6 +226,7 @@ def relativistic_discriminator_loss(real_logits, fake_logits):
     Jolicoeur-Martineau (2019), "The relativistic discriminator"; Huang et al. (2024), "The GAN is dead; long live the
     GAN!".
     """
+    real_logits, fake_logits = check_shapes(real_logits=real_logits, fake_logits=fake_logits)
     return jnp.mean(jax.nn.softplus(fake_logits - real_logits))
 
 
@@ -214,7 +247,13 @@ def relativistic_generator_loss(real_logits, fake_logits):
     ----------
     As for `relativistic_discriminator_loss`.
     """
+    real_logits, fake_logits = check_shapes(real_logits=real_logits, fake_logits=fake_logits)
     return jnp.mean(jax.nn.softplus(real_logits - fake_logits))
+
+
+def _check_logits(real_logits, fake_logits):
+    """Return logits, which may come from batches of two sizes, or raise a ValueError; no value is looked at."""
+    return check_shape("real_logits", real_logits, (...,)), check_shape("fake_logits", fake_logits, (...,))
 
 
 class AdversarialLoss(NamedTuple):
@@ -254,7 +293,7 @@ def zero_centered_penalty(score, images):
     ----------
     Mescheder, Geiger and Nowozin (2018), "Which Training Methods for GANs do actually Converge?".
     """
-    gradients = _input_gradients(score, images)
+    gradients = _input_gradients(score, check_shape("images", images, (None, ...)))
     return jnp.mean(jnp.sum(gradients**2, axis=1))
 
 
@@ -278,6 +317,8 @@ def gradient_penalty(score, real, fake, weights):
     ----------
     Gulrajani et al. (2017), "Improved Training of Wasserstein GANs", algorithm 1.
     """
+    real, fake = check_shapes(real=check_shape("real", real, (None, ...)), fake=fake)
+    weights = check_shape("weights", weights, np.shape(real)[:1])
     weights = jnp.reshape(weights, (-1,) + (1,) * (real.ndim - 1))
     gradients = _input_gradients(score, weights * real + (1 - weights) * fake)
     squared = jnp.sum(gradients**2, axis=1)
@@ -288,8 +329,9 @@ def gradient_penalty(score, real, fake, weights):
 
 def _input_gradients(score, images):
     """Return ∇ₓ of the summed scores, flattened to (n, pixels)."""
-    gradients = jax.grad(lambda x: jnp.sum(score(x)))(images)
-    return gradients.reshape(len(images), -1)
+    check_kind("score", score, Callable, "a function from images to logits")
+    images = jnp.asarray(images, jnp.result_type(images, "float32"))  # of integers there is no gradient
+    return jax.grad(lambda x: jnp.sum(score(x)))(images).reshape(len(images), -1)
 
 
 # --- Networks --------------------------------------------------------------------------------------------------------
@@ -341,7 +383,9 @@ def dense_networks(
         Latents (n, latent_dim) → images (n, *image_shape) in (0, 1); images → logits (n, 1).
     """
     latent_dim = check_integer("latent_dim", latent_dim, low=1)
-    generator = _hidden_layers(generator_units, activation, normalise)
+    image_shape = tuple(check_each("image_shape", image_shape, check_integer, low=1))
+    generator = _hidden_layers("generator_units", generator_units, activation, normalise)
+    discriminator_units = check_each("discriminator_units", discriminator_units, check_integer, low=1)
     # (n, height·width·channels) -> (n, height, width, channels)
     pixels = [
         keras.layers.Dense(int(np.prod(image_shape)), activation="sigmoid"),
@@ -377,18 +421,26 @@ def dense_network(input_shape, units, outputs, activation="leaky_relu", normalis
         Inputs (n, *input_shape) → (n, outputs).
     """
     outputs = check_integer("outputs", outputs, low=1)
-    hidden = _hidden_layers(units, activation, normalise)
+    check_kind("name", name, (str, type(None)), "a name, or None")
+    hidden = _hidden_layers("units", units, activation, normalise)
     return keras.Sequential(
-        [keras.Input(input_shape), keras.layers.Flatten(), *hidden, keras.layers.Dense(outputs)], name=name
+        [
+            keras.Input(tuple(check_each("input_shape", input_shape, check_integer, low=1))),
+            keras.layers.Flatten(),
+            *hidden,
+            keras.layers.Dense(outputs),
+        ],
+        name=name,
     )
 
 
-def _hidden_layers(units, activation, normalise):
+def _hidden_layers(name, units, activation, normalise):
     """Return a dense layer for each size, layer normalisation if wanted, and the activation."""
-    layers = keras.layers
+    layers, activation = keras.layers, check_activation("activation", activation)
+    check_choice("normalise", normalise, (False, True))
     return [
         layer
-        for size in units
+        for size in check_each(name, units, check_integer, low=1)
         for layer in (
             layers.Dense(size),
             *([layers.LayerNormalization()] if normalise else []),
@@ -401,6 +453,13 @@ def _hidden_layers(units, activation, normalise):
 
 
 SCHEDULE = keras.optimizers.schedules.LearningRateSchedule
+# What ``compile`` and ``fit`` hand on to Keras; anything else they would leave unused.
+COMPILE_OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
+FIT_OPTIONS = ("initial_epoch", "steps_per_epoch", "verbose")
+NO_LOSS = (
+    "{name}: is not used by a model that plays a game: its losses say how the players stand, not how good the images "
+    "are. Measure samples instead, for example with helpers.metrics, in a callback or after training."
+)
 
 
 class AdversarialModel(keras.Model):
@@ -424,7 +483,8 @@ class AdversarialModel(keras.Model):
     generative_name : str
         Which of them makes images of latents.
     optimizer_names : tuple of str
-        The first arguments of ``compile``, kept as attributes; the last is "discriminator_optimizer".
+        The first arguments of ``compile``, kept as attributes: the name of what each trains, and "_optimizer"; the last
+        is "discriminator_optimizer".
     log_names : tuple of str
         What a step returns the means of.
     latent_dim : int
@@ -441,6 +501,7 @@ class AdversarialModel(keras.Model):
         self.latent_dim = self.generative.input_shape[-1]
         self.noise = keras.random.SeedGenerator(self.seed)
         self.trackers = [keras.metrics.Mean(name=name) for name in self.log_names]
+        self.trained = None  # ids of the weights to train, once compiled
         self.built = True
 
     @property
@@ -466,29 +527,56 @@ class AdversarialModel(keras.Model):
         **weights : float
             Further settings, numbers >= 0.
         """
-        if loss not in LOSSES:
-            raise ValueError(f"loss: got {loss!r}, expected one of {', '.join(LOSSES)}.")
+        check_choice("loss", loss, LOSSES)
         weights = dict(r1=r1, r2=r2, gradient_penalty=gradient_penalty, **weights)
         for name, value in weights.items():
-            if not (isinstance(value, SCHEDULE) and name in ("r1", "r2")) and not 0 <= value < np.inf:
-                raise ValueError(f"{name}: got {value!r}, expected a number >= 0.")
+            if not (isinstance(value, SCHEDULE) and name in ("r1", "r2")):
+                check_number(name, value, low=0)
         if penalty_batch is not None:
             check_integer("penalty_batch", penalty_batch, low=1)
-        self._share_out(players, compiled or {})
+        self._share_out(players, _allowed(compiled or {}, COMPILE_OPTIONS))
         self.game, self.settings = LOSSES[loss], dict(loss=loss, penalty_batch=penalty_batch, **weights)
 
-    def _share_out(self, players, compiled):
+    def _share_out(self, players, options):
         """Compile with the optimizers of the players, joined to one."""
-        optimizers = dict(zip(self.optimizer_names, (optimizer for optimizer, _ in players), strict=True))
+        optimizers = {
+            name: _check_optimizer(name, optimizer)
+            for name, (optimizer, _) in zip(self.optimizer_names, players, strict=True)
+        }
         for (first, one), (second, other) in itertools.combinations(optimizers.items(), 2):
             if one is other:
-                raise ValueError(f"{second}: got the {first.split('_')[0]}'s optimizer, expected one of its own.")
+                raise ValueError(f"{second}: got the {_player(first)}'s optimizer, expected one of its own.")
+        for name, (_, network) in zip(optimizers, players, strict=True):
+            if not network.trainable_variables:
+                raise ValueError(
+                    f"{_player(name)}: has no weights to train, expected some. Each player moves in its turn without "
+                    f"any flag: set {_player(name)}.trainable = True."
+                )
+        trained = tuple(id(variable) for variable in self.trainable_variables)
         for name, optimizer in optimizers.items():
+            # An optimizer keeps its first variables and would be at a loss with others.
+            if optimizer.built and (optimizer is not getattr(self, name, None) or trained != self.trained):
+                raise ValueError(f"{name}: got one that has trained other weights, expected a new one.")
             setattr(self, name, optimizer)
         # Identity, not the path, decides whose variable it is: paths change when a saved model is loaded.
-        owner = {id(variable): optimizer for optimizer, network in players for variable in network.trainable_variables}
-        super().compile(optimizer=keras.optimizers.MultiOptimizer(lambda variable: owner[id(variable)]), **compiled)
+        owner = {
+            id(variable): optimizers[name]
+            for name, (_, network) in zip(optimizers, players, strict=True)
+            for variable in network.trainable_variables
+        }
+        super().compile(optimizer=keras.optimizers.MultiOptimizer(lambda variable: owner[id(variable)]), **options)
         self.optimizer.build(self.trainable_variables)
+        self.trained, self.options = trained, options
+
+    def check_ready(self):
+        """Raise a ValueError unless the weights to train are those that ``compile`` gave to the optimizers."""
+        if self.trained is None:
+            raise ValueError(f"compile: expected to be called on this {type(self).__name__} before it is trained.")
+        if self.trained != tuple(id(variable) for variable in self.trainable_variables):
+            raise ValueError(
+                "trainable: was changed after compile. Each player moves in its turn without any flag: set it back, or "
+                "compile again with new optimizers."
+            )
 
     # -- parts of a training step --
 
@@ -563,11 +651,12 @@ class AdversarialModel(keras.Model):
         Parameters
         ----------
         images : ndarray of shape (n, ...), the generative network's output shape
-            Real images, in the range of the generative network's output activation.
+            Real images, in the range that the generative network's outputs can have. Or a ``keras.utils.PyDataset`` of
+            batches of them, which has its own size and order.
         batch_size : int, default=64
             Images a step, at most n; the last n % batch_size of each epoch's order are left out.
         epochs, callbacks, **kwargs
-            As for ``keras.Model.fit``.
+            As for ``keras.Model.fit``; of its further arguments those in `FIT_OPTIONS`.
 
         Returns
         -------
@@ -577,16 +666,39 @@ class AdversarialModel(keras.Model):
         Raises
         ------
         ValueError
-            If the images have the wrong shape or range, hold NaN, or are fewer than a batch.
+            If the images have the wrong shape or range, hold NaN, or are fewer than a batch; if ``trainable`` was
+            changed after ``compile``; for arguments that the model would not use, such as validation data.
         RuntimeError
             If a loss stops being finite; the message names the step.
         """
-        low, high = _output_range(self.generative)
+        self.check_ready()
+        kwargs = _allowed(kwargs, FIT_OPTIONS)
+        batches, own = self._batches(images, batch_size)
+        callbacks = add_callbacks(callbacks, [*own, StopOnNaN()])
+        return super().fit(batches, epochs=epochs, shuffle=False, callbacks=callbacks, **kwargs)
+
+    def _batches(self, images, batch_size):
+        """Return checked batches of real images, and the callbacks that go with them."""
+        low, high = output_range(self.generative)
         shape = (None, *self.generative.output_shape[1:])
-        images = check_array("images", images, shape=shape, low=low, high=high)
-        batches = ShuffledBatches(images, batch_size, seed=self.seed)
-        own = [batches.follow_epochs(), StopOnNaN()]
-        return super().fit(batches, epochs=epochs, shuffle=False, callbacks=[*own, *(callbacks or [])], **kwargs)
+        check = functools.partial(check_array, "images", shape=shape, low=low, high=high)
+        if isinstance(images, keras.utils.PyDataset):
+            return CheckedBatches(images, lambda batch: (check(keras.utils.unpack_x_y_sample_weight(batch)[0]),)), []
+        if not is_array(images):
+            raise ValueError(
+                f"images: got {type(images).__name__}, expected an array or a keras.utils.PyDataset, whose epochs "
+                "have an order that a resumed run finds again."
+            )
+        batches = ShuffledBatches(check(images), batch_size, seed=self.seed)
+        return batches, [batches.follow_epochs()]
+
+    def evaluate(self, *args, **kwargs):
+        """Raise a ValueError: the losses of this game say nothing about how good the images are."""
+        raise ValueError(NO_LOSS.format(name="evaluate"))
+
+    def test_on_batch(self, *args, **kwargs):
+        """Raise a ValueError, as `evaluate` does."""
+        raise ValueError(NO_LOSS.format(name="test_on_batch"))
 
     def _generate(self, network, count, seed):
         """Return `count` images that a network makes of latents drawn with `seed`."""
@@ -620,7 +732,8 @@ class AdversarialModel(keras.Model):
         """Return the optimizers and settings of ``compile``, for ``.keras`` files."""
         serialize = keras.saving.serialize_keras_object
         optimizers = [serialize(getattr(self, name)) for name in self.optimizer_names]
-        return {"optimizers": optimizers, **{name: serialize(value) for name, value in self.settings.items()}}
+        settings = {**self.settings, **self.options}
+        return {"optimizers": optimizers, **{name: serialize(value) for name, value in settings.items()}}
 
     def compile_from_config(self, config):
         """Compile from what `get_compile_config` returned."""
@@ -669,9 +782,8 @@ class GAN(AdversarialModel):
     def __init__(self, generator, discriminator, seed=0, **kwargs):
         check_pair("generator", generator, discriminator)
         super().__init__(generator, discriminator, seed=seed, **kwargs)
-        self.ema_generator = keras.models.clone_model(generator)
+        self.ema_generator = _copy_of("generator", generator)
         self.ema_generator.trainable = False
-        self.ema_generator.set_weights(generator.get_weights())
 
     def call(self, latents, training=False):
         """Return the averaged generator's images (n, ...) for latents of shape (n, latent_dim)."""
@@ -709,8 +821,7 @@ class GAN(AdversarialModel):
         **kwargs
             Passed to ``keras.Model.compile``, such as ``run_eagerly``.
         """
-        if not 0 <= ema < 1:
-            raise ValueError(f"ema: got {ema!r}, expected a number >= 0 and < 1.")
+        check_number("ema", ema, low=0, below=1)
         players = [(generator_optimizer, self.generator), (discriminator_optimizer, self.discriminator)]
         penalties = dict(r1=r1, r2=r2, gradient_penalty=gradient_penalty, penalty_batch=penalty_batch)
         self._set_up(players, loss, **penalties, compiled=kwargs, ema=ema)
@@ -776,6 +887,7 @@ class GAN(AdversarialModel):
         -------
         ndarray of shape (count, ...)
         """
+        average = check_choice("average", average, (False, True))
         return self._generate(self.ema_generator if average else self.generator, count, seed)
 
 
@@ -784,7 +896,7 @@ def train_scanned(models, draw, steps, points=1, watch=None):
 
     Parameters
     ----------
-    models : list of GAN
+    models : list of AdversarialModel, or of `helpers.diffusion.Diffusion`
         Compiled alike, of the same layers; they differ in their seeds. They are trained one after the other, in place,
         and what was compiled for the first serves all.
     draw : callable
@@ -808,6 +920,9 @@ def train_scanned(models, draw, steps, points=1, watch=None):
     """
     if check_integer("steps", steps, low=1) % check_integer("points", points, low=1):
         raise ValueError(f"steps: got {steps}, expected a multiple of points, {points}.")
+    for model in models:
+        if isinstance(model, AdversarialModel):
+            model.check_ready()
 
     @jax.jit
     def stretch(state, keys):
@@ -837,155 +952,11 @@ def _train_stretches(model, stretch, length, points, watch):
     return {name: np.array([entry[name] for entry in log]) for name in log[0]}
 
 
-class StopOnNaN(keras.callbacks.Callback):
-    """Stop training with an error that names the step as soon as a logged number is NaN or infinite."""
-
-    def __init__(self):
-        super().__init__()
-        self.epoch = self.step = 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Remember the epoch for the message."""
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Check every number of the step."""
-        self.step += 1
-        bad = [name for name, value in (logs or {}).items() if not np.isfinite(value)]
-        if bad:
-            raise RuntimeError(
-                f"Training stopped: {', '.join(bad)} became NaN or infinite at step {self.step} "
-                f"(epoch {self.epoch + 1}, batch {batch + 1}). Try a smaller learning rate or a stronger penalty."
-            )
-
-
-class SampleFilm(keras.callbacks.Callback):
-    """Keep samples at the same latents as training goes on; only the network changes from frame to frame.
-
-    Parameters
-    ----------
-    steps : iterable of int
-        After which training steps to look; 0 is before the first.
-    count : int, default=10
-        Samples a frame.
-    seed : int, default=0
-        Seed of the latents.
-    average : bool, default=True
-        Look at the averaged generator.
-
-    Attributes
-    ----------
-    frames : dict of int to ndarray of shape (count, ...)
-        Step → samples.
-    """
-
-    def __init__(self, steps, count=10, seed=0, average=True):
-        super().__init__()
-        self.steps, self.arguments = set(steps), dict(count=count, seed=seed, average=average)
-        self.step, self.frames = 0, {}
-
-    def on_train_begin(self, logs=None):
-        """Look before the first step."""
-        self._look()
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Count the step and look if it is one of `steps`."""
-        self.step += 1
-        self._look()
-
-    def _look(self):
-        if self.step in self.steps:
-            self.model.jax_state_sync()  # during `fit` the weights live in the trainer's state, not in the model
-            self.frames[self.step] = self.model.sample(**self.arguments)
-
-
-class Values:
-    """The arrays of a training step, looked up by the variable they stand for."""
-
-    def __init__(self, model, state):
-        self.groups = (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        )
-        self.arrays = {}
-        for variables, arrays in zip(self.groups, state, strict=True):
-            self.put(variables, arrays)
-
-    @classmethod
-    def of(cls, model):
-        """Return the values that the model's variables hold."""
-        groups = (model.trainable_variables, model.non_trainable_variables)
-        groups += (model.optimizer.variables, model.metrics_variables)
-        return cls(model, [[variable.value for variable in group] for group in groups])
-
-    def assign(self):
-        """Write the arrays into the model's variables."""
-        for variable in (variable for group in self.groups for variable in group):
-            variable.assign(self[variable])
-
-    def __getitem__(self, variable):
-        return self.arrays[id(variable)]
-
-    def __setitem__(self, variable, array):
-        self.arrays[id(variable)] = array
-
-    def get(self, variables):
-        """Return the arrays of `variables` as a list."""
-        return [self[variable] for variable in variables]
-
-    def put(self, variables, arrays):
-        """Set the arrays of `variables`."""
-        for variable, array in zip(variables, arrays, strict=True):
-            self[variable] = array
-
-    def put_noise(self, network, arrays):
-        """Advance only the dropout noise of a frozen network; its weights and BatchNorm statistics stay."""
-        states = {id(variable) for variable in noise_states(network)}
-        for variable, array in zip(network.non_trainable_variables, arrays, strict=True):
-            if id(variable) in states:
-                self[variable] = array
-
-    def items(self, variables):
-        """Return (variable, array) pairs, the form ``keras.StatelessScope`` takes."""
-        return [(variable, self[variable]) for variable in variables]
-
-    def state(self):
-        """Return all arrays in the order in which Keras's trainer gave them."""
-        return tuple(self.get(variables) for variables in self.groups)
-
-    def call(self, network, inputs, weights=None, updates=None):
-        """Return the network's training-mode outputs and its updated non-trainable arrays; nothing is stored."""
-        weights = self.get(network.trainable_variables) if weights is None else weights
-        updates = self.get(network.non_trainable_variables) if updates is None else updates
-        return network.stateless_call(weights, updates, inputs, training=True)
-
-    def descend(self, network, optimizer, loss):
-        """Move `network` one optimizer step down ``loss(weights) -> (value, aux)`` and return the aux."""
-        weights = self.get(network.trainable_variables)
-        gradients, aux = jax.grad(loss, has_aux=True)(weights)
-        weights, slots = optimizer.stateless_apply(self.get(optimizer.variables), gradients, weights)
-        self.put(network.trainable_variables, weights)
-        self.put(optimizer.variables, slots)
-        return aux
-
-    def draw(self, generator, sample):
-        """Return ``sample(generator)`` and advance the generator's state."""
-        with keras.StatelessScope(self.items([generator.state])) as scope:
-            drawn = sample(generator)
-        self[generator.state] = scope.get_current_value(generator.state)
-        return drawn
-
-
-def noise_states(network):
-    """Return the states of the seed generators of a layer: its variables that are neither weights nor metrics."""
-    known = {id(variable) for variable in (*network.weights, *getattr(network, "metrics_variables", ()))}
-    return [variable for variable in network.non_trainable_variables if id(variable) not in known]
-
-
 def check_pair(name, maker, discriminator):
     """Raise a ValueError unless the discriminator judges what the maker, a network called `name`, makes."""
+    for role, network in ((name, maker), ("discriminator", discriminator)):
+        check_network(role, network)
+        check_float32(role, network)
     if maker.output_shape[1:] != discriminator.input_shape[1:]:
         raise ValueError(
             f"discriminator: its input shape is {discriminator.input_shape[1:]}, "
@@ -993,17 +964,47 @@ def check_pair(name, maker, discriminator):
         )
     if discriminator.output_shape[1:] != (1,):
         raise ValueError(f"discriminator: got output shape {discriminator.output_shape}, expected (None, 1).")
-    if _output_range(discriminator) != (None, None):
-        raise ValueError("discriminator: its last layer has an activation, expected logits (no sigmoid).")
+    check_logits("discriminator", discriminator)
     if {id(v) for v in maker.variables} & {id(v) for v in discriminator.variables}:
         raise ValueError(f"discriminator: got variables of the {name}, expected two separate networks.")
 
 
-def _output_range(network):
-    """Return the range (low, high) of a network's last activation, or (None, None) when it has no bounds."""
-    ranges = {"sigmoid": (0, 1), "tanh": (-1, 1), "linear": (None, None)}
-    for layer in reversed(network.layers):
-        activation = getattr(layer, "activation", None)
-        if activation is not None:
-            return ranges.get(activation.__name__, (None, None))
-    return (None, None)
+def _copy_of(name, network):
+    """Return a copy of a network that shares nothing with it, or raise a ValueError that names it."""
+    try:
+        twin = keras.models.clone_model(network)
+    except ValueError:  # Keras clones from a description, and does not trust one with a Lambda layer
+        try:
+            twin = copy.deepcopy(network)
+        except Exception as error:
+            raise ValueError(f"{name}: cannot be copied for its average ({error}).") from error
+    twin.set_weights(network.get_weights())
+    return twin
+
+
+def _player(optimizer_name):
+    """Return the name of what an optimizer of this name trains."""
+    return optimizer_name.removesuffix("_optimizer")
+
+
+def _check_optimizer(name, given):
+    """Return an optimizer, made from its name or its description where need be, or raise a ValueError."""
+    try:
+        optimizer = keras.optimizers.get(given)
+    except Exception:  # Keras raises errors of many kinds
+        optimizer = None
+    if optimizer is None:
+        raise ValueError(f"{name}: got {given!r}, expected a keras.optimizers.Optimizer or the name of one.")
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) or optimizer.loss_scale_factor:
+        raise ValueError(f"{name}: got one that scales losses, expected one that does not: here it would shrink steps.")
+    return optimizer
+
+
+def _allowed(options, known):
+    """Return further arguments for Keras, or raise a ValueError for one that would not be used."""
+    for name in options:
+        if name.startswith("validation") or name == "metrics":
+            raise ValueError(NO_LOSS.format(name=name))
+        if name not in known:
+            raise ValueError(f"{name}: is not used by this model, expected one of {', '.join(known)}.")
+    return options

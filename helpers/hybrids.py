@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import keras
 
 from helpers.autoencoders import gaussian_kl
-from helpers.checks import check_integer
-from helpers.gans import AdversarialModel, Values, check_pair
+from helpers.checks import check_array, check_integer, check_shape, check_shapes
+from helpers.gans import AdversarialModel, check_pair
+from helpers.training import Values, check_float32, check_network
 
 
 def squared_error(images, reconstructions):
@@ -21,6 +22,7 @@ def squared_error(images, reconstructions):
     -------
     scalar array
     """
+    check_shapes(images=images, reconstructions=reconstructions)
     return jnp.sum((images - reconstructions) ** 2) / len(images)
 
 
@@ -40,6 +42,7 @@ def feature_error(real, reconstructed):
     ----------
     Larsen et al. (2016), "Autoencoding beyond pixels using a learned similarity metric", section 2.3.
     """
+    check_shapes(real=real, reconstructed=reconstructed)
     return squared_error(real, reconstructed) / 2
 
 
@@ -57,6 +60,8 @@ def draw_latents(encoded, noise):
     -------
     array of shape (n, latent_dim)
     """
+    noise = check_shape("noise", noise, (None, None))
+    encoded = jnp.asarray(check_shape("encoded", encoded, (noise.shape[0], 2 * noise.shape[1])))
     mean, log_variance = jnp.split(encoded, 2, axis=-1)
     return mean + jnp.exp(0.5 * log_variance) * noise
 
@@ -68,12 +73,12 @@ class _Hybrid(AdversarialModel):
     generative_name = "decoder"
 
     def __init__(self, encoder, decoder, discriminator, seed=0, **kwargs):
-        if decoder.output_shape != encoder.input_shape:
-            raise ValueError(f"decoder: it makes {decoder.output_shape[1:]}, expected {encoder.input_shape[1:]}.")
+        check_network("encoder", encoder)
+        check_network("decoder", decoder, outputs=encoder.input_shape[1:])
+        check_network("encoder", encoder, outputs=(self.numbers_a_latent * decoder.input_shape[-1],))
+        for name, network in (("encoder", encoder), ("decoder", decoder)):
+            check_float32(name, network)
         super().__init__(encoder, decoder, discriminator, seed=seed, **kwargs)
-        numbers = self.numbers_a_latent * self.latent_dim
-        if encoder.output_shape[1:] != (numbers,):
-            raise ValueError(f"encoder: got output shape {encoder.output_shape}, expected (None, {numbers}).")
 
     def call(self, images, training=False):
         """Return the reconstructions of images (n, ...), in the same shape."""
@@ -81,6 +86,7 @@ class _Hybrid(AdversarialModel):
 
     def encode(self, images):
         """Return the codes of images (n, ...), of a VAE-GAN the means of q(z|x): ndarray of shape (n, latent_dim)."""
+        images = check_array("images", images, shape=(None, *self.encoder.input_shape[1:]), least=1)
         return self.encoder.predict(images, batch_size=1000, verbose=0)[:, : self.latent_dim]
 
     def sample(self, count, seed):

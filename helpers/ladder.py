@@ -6,13 +6,23 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.checks import check_integer
+from helpers.checks import (
+    check_array,
+    check_each,
+    check_integer,
+    check_labels,
+    check_number,
+    check_shape,
+    check_shapes,
+)
 from helpers.layers import StandardNormal
+from helpers.training import OwnLoss, is_array
 
 EPSILON = 1e-6  # added to variances
 
 
-class LadderNetwork(keras.Model):
+@keras.saving.register_keras_serializable("helpers")
+class LadderNetwork(OwnLoss, keras.Model):
     """A ladder network with dense ReLU layers.
 
     The encoder runs twice with the same weights, once clean and once with Gaussian noise added to every layer. A
@@ -40,14 +50,14 @@ class LadderNetwork(keras.Model):
 
     def __init__(self, widths, denoising_weights, labelled, noise=0.3, seed=0, **kwargs):
         super().__init__(**kwargs)
-        if len(denoising_weights) != len(widths):
-            raise ValueError(
-                f"denoising_weights: got {len(denoising_weights)}, expected {len(widths)}: one a layer, input included."
-            )
-        self.widths = [check_integer("widths", width, low=1) for width in widths]
-        self.denoising_weights = [float(weight) for weight in denoising_weights]
+        self.widths = check_each("widths", widths, check_integer, least=2, low=1)
+        self.denoising_weights = check_each("denoising_weights", denoising_weights, check_number, low=0)
+        layers, weights = len(self.widths), len(self.denoising_weights)
+        if weights != layers:
+            raise ValueError(f"denoising_weights: got {weights}, expected {layers}: one a layer, input included.")
         self.labelled = check_integer("labelled", labelled, low=1)
-        self.noise, self.normal = noise, StandardNormal(seed)
+        self.seed, self.noise = check_integer("seed", seed, low=0), check_number("noise", noise, low=0)
+        self.normal = StandardNormal(self.seed)
         pairs = list(itertools.pairwise(self.widths))
         self.up = [self.add_weight(shape=pair, initializer="he_normal", name=f"up_{i}") for i, pair in enumerate(pairs)]
         self.down = [
@@ -63,8 +73,40 @@ class LadderNetwork(keras.Model):
         self.trackers = [keras.metrics.Mean(name=name) for name in ("cross_entropy", "denoising", "accuracy")]
         self.built = True
 
+    def fit(self, x=None, *args, **kwargs):
+        """Train as ``keras.Model.fit`` does, on batches that begin with labelled images."""
+        if is_array(x):
+            raise ValueError(
+                "x: got an array, expected helpers.datasets.SemiSupervisedBatches: Keras would mix the rows."
+            )
+        return super().fit(x, *args, **kwargs)
+
+    def check_inputs(self, x):
+        """Return images as float32, or raise a ValueError that names ``x``."""
+        return check_array("x", x, shape=(None, self.widths[0]))
+
+    def check_targets(self, x, y):
+        """Return the labels of a batch, of which the first count, or raise a ValueError that names ``y``."""
+        y = check_labels("y", y, count=len(x), low=-1, high=self.widths[-1] - 1)
+        known = (y[: self.labelled] >= 0).sum()
+        if len(y) <= self.labelled or known < self.labelled:
+            raise ValueError(
+                f"y: got {len(y)} labels, the first {known} known, expected {self.labelled} known ones in each batch "
+                "and some without: see helpers.datasets.SemiSupervisedBatches."
+            )
+        return y
+
+    def get_config(self):
+        """Return the constructor's arguments, for ``.keras`` files."""
+        sizes = dict(widths=list(self.widths), denoising_weights=list(self.denoising_weights))
+        return {**super().get_config(), **sizes, "labelled": self.labelled, "noise": self.noise, "seed": self.seed}
+
     def call(self, images, training=False):
         """Return a dictionary: noisy ``logits`` of the labelled images and ``errors``, one denoising error a layer."""
+        if images.shape[0] is not None and images.shape[0] <= self.labelled:  # means over no image would be NaN
+            raise ValueError(
+                f"images: got {images.shape[0]} in a batch, expected more than the {self.labelled} labelled."
+            )
         unlabelled = images[self.labelled :]
         clean = self.encode(unlabelled, noise=0.0)
         noisy = self.encode(unlabelled, noise=self.noise)
@@ -73,6 +115,7 @@ class LadderNetwork(keras.Model):
 
     def encode(self, images, noise):
         """Return values z, means and deviations of all layers, and logits, for one batch and one kind of path."""
+        images, noise = check_shape("images", images, (None, self.widths[0])), check_number("noise", noise, low=0)
         z = images + noise * self.normal(images)[0] if noise else images
         values, means, deviations, h = [z], [0.0], [1.0], z
         for index, (kernel, shift) in enumerate(zip(self.up, self.shifts, strict=True)):
@@ -109,8 +152,8 @@ class LadderNetwork(keras.Model):
 
         Parameters
         ----------
-        images : ndarray of shape (n, input_dim)
-            The training images, labelled or not.
+        images : array_like of shape (n, input_dim)
+            The training images, labelled or not, n >= 2.
 
         Returns
         -------
@@ -118,7 +161,7 @@ class LadderNetwork(keras.Model):
             Images (n, input_dim) → logits (n, classes); dense layers only.
         """
         network = dense_classifier(self.widths)
-        h = images
+        h = check_array("images", images, shape=(None, self.widths[0]), least=2)
         for index, (kernel, shift) in enumerate(zip(self.up, self.shifts, strict=True)):
             z = h @ np.asarray(kernel)  # (n, width)
             deviation = np.sqrt(z.var(axis=0) + EPSILON)
@@ -135,19 +178,21 @@ def dense_classifier(widths):
     Parameters
     ----------
     widths : sequence of int
-        Numbers in the input, in the hidden layers (ReLU) and classes.
+        Numbers in the input, in the hidden layers (ReLU) and classes: at least two.
 
     Returns
     -------
     keras.Sequential
         (n, widths[0]) → logits (n, widths[-1]).
     """
+    widths = check_each("widths", widths, check_integer, least=2, low=1)
     hidden = [keras.layers.Dense(width, activation="relu") for width in widths[1:-1]]
     return keras.Sequential([keras.Input((widths[0],)), *hidden, keras.layers.Dense(widths[-1])])
 
 
 def normalise(z):
     """Return z (n, width) with mean 0 and variance 1 over the batch, and the mean and deviation that it had."""
+    z = check_shape("z", z, (None, None))
     mean = ops.mean(z, axis=0)
     deviation = ops.sqrt(ops.var(z, axis=0) + EPSILON)
     return (z - mean) / deviation, mean, deviation
@@ -170,7 +215,8 @@ def combine(z, u, weights):
     tensor of shape (n, width)
         (z − m)·v + m with m = a₁σ(a₂u + a₃) + a₄u + a₅ and v = a₆σ(a₇u + a₈) + a₉u + a₁₀.
     """
-    a = weights
+    z, u = check_shapes(z=check_shape("z", z, (None, None)), u=u)
+    a = check_shape("weights", weights, (10, z.shape[1]))
     centre = a[0] * ops.sigmoid(a[1] * u + a[2]) + a[3] * u + a[4]
     slope = a[5] * ops.sigmoid(a[6] * u + a[7]) + a[8] * u + a[9]
     return (z - centre) * slope + centre

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from helpers.checks import check_integer
+from helpers.checks import check_activation, check_choice, check_integer, check_shape
 
 
 class TiedDense(keras.layers.Layer):
@@ -29,7 +29,7 @@ class TiedDense(keras.layers.Layer):
         super().__init__(**kwargs)
         # The kernel alone: as a part of this layer, the other would have its own losses cleared at every call.
         self.kernel = dense.kernel
-        self.activation = keras.activations.get(activation)
+        self.activation = check_activation("activation", activation)
 
     def build(self, input_shape):
         """Create the bias; the kernel is the other layer's."""
@@ -37,6 +37,7 @@ class TiedDense(keras.layers.Layer):
 
     def call(self, inputs):
         """Return (n, input_dim) for inputs (n, units)."""
+        check_shape("inputs", inputs, (..., self.kernel.shape[1]))
         return self.activation(ops.matmul(inputs, ops.transpose(self.kernel)) + self.bias)
 
 
@@ -59,6 +60,7 @@ class StandardNormal(keras.layers.Layer):
 
     def call(self, inputs, samples=1):
         """Return float32 noise (samples, ...) for inputs (...), of which only the shape is used."""
+        samples = check_integer("samples", samples, low=1)
         return keras.random.normal((samples, *ops.shape(inputs)), seed=self.generator)
 
     def save_own_variables(self, store):
@@ -75,18 +77,23 @@ class _MatmulConvolution(keras.layers.Layer):
 
     def __init__(self, filters, kernel_size, strides=1, activation=None, use_bias=True, **kwargs):
         super().__init__(**kwargs)
+        if keras.config.image_data_format() != "channels_last":
+            raise ValueError(
+                "image_data_format: Keras is set to 'channels_first', which this layer does not know; "
+                "keras.config.set_image_data_format('channels_last') sets what is expected."
+            )
         self.filters = check_integer("filters", filters, low=1)
         self.kernel_size = check_integer("kernel_size", kernel_size, low=1)
         self.strides = check_integer("strides", strides, low=1, high=self.kernel_size)
-        self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
+        self.activation = check_activation("activation", activation)
+        self.use_bias = check_choice("use_bias", use_bias, (False, True))
 
     def build(self, input_shape):
         """Create a kernel of the shape that Keras's own layer has, and the bias."""
-        self.kernel = self.add_weight(shape=self.kernel_shape(input_shape[-1]), name="kernel")
+        self.kernel = self.add_weight(shape=self._kernel_shape(input_shape[-1]), name="kernel")
         self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias") if self.use_bias else None
 
-    def finish(self, sums):
+    def _finish(self, sums):
         """Add the bias and apply the activation."""
         return self.activation(sums if self.bias is None else sums + self.bias)
 
@@ -120,19 +127,20 @@ class MatmulConv2D(_MatmulConvolution):
     Maps (n, height, width, channels) to (n, ⌈height/strides⌉, ⌈width/strides⌉, filters).
     """
 
-    def kernel_shape(self, channels):
+    def _kernel_shape(self, channels):
         """Return the kernel's shape."""
         return (self.kernel_size, self.kernel_size, channels, self.filters)
 
     def call(self, images):
         """Return the filtered images."""
         stride, blocks = self.strides, -(-self.kernel_size // self.strides)
+        check_shape("images", images, (None, None, None, self.kernel.shape[2]))
         height, width = (-(-size // stride) for size in images.shape[1:3])
         pads = [self._padding(size, n) for size, n in zip(images.shape[1:3], (height, width), strict=True)]
         tiles = _to_tiles(ops.pad(images, [(0, 0), *pads, (0, 0)]), stride)
         windows = [tiles[:, i : i + height, j : j + width] for i in range(blocks) for j in range(blocks)]
         patches = ops.concatenate(windows, axis=-1)  # (n, height, width, (blocks·stride)²·channels)
-        return self.finish(ops.matmul(patches, ops.reshape(_in_blocks(self.kernel, stride), (-1, self.filters))))
+        return self._finish(ops.matmul(patches, ops.reshape(_in_blocks(self.kernel, stride), (-1, self.filters))))
 
     def _padding(self, size, count):
         """Return the zeros before and after an axis: those of "same" before, and whole tiles in all."""
@@ -157,13 +165,14 @@ class MatmulConv2DTranspose(_MatmulConvolution):
     Maps (n, height, width, channels) to (n, height·strides, width·strides, filters).
     """
 
-    def kernel_shape(self, channels):
+    def _kernel_shape(self, channels):
         """Return the kernel's shape."""
         return (self.kernel_size, self.kernel_size, self.filters, channels)
 
     def call(self, images):
         """Return the enlarged images."""
         stride, blocks = self.strides, -(-self.kernel_size // self.strides)
+        check_shape("images", images, (None, None, None, self.kernel.shape[3]))
         height, width = images.shape[1:3]
         kernel = _in_blocks(self.kernel, stride)  # (blocks, blocks, stride, stride, filters, channels)
         kernel = ops.reshape(ops.transpose(kernel, (5, 0, 1, 2, 3, 4)), (images.shape[-1], -1))
@@ -174,7 +183,7 @@ class MatmulConv2DTranspose(_MatmulConvolution):
         total = sum(ops.pad(part, margin) for part, margin in zip(painted, margins, strict=True))
         pixels = _from_tiles(total, stride)
         start = (self.kernel_size - stride) // 2
-        return self.finish(pixels[:, start : start + height * stride, start : start + width * stride])
+        return self._finish(pixels[:, start : start + height * stride, start : start + width * stride])
 
 
 def _in_blocks(kernel, stride):

@@ -1,6 +1,8 @@
 """How well models do: reconstruction errors, likelihoods, distances of two sets of features, covered modes."""
 
 import functools
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -10,12 +12,12 @@ import numpy as np
 from scipy.special import logsumexp
 
 from helpers import autoencoders
-from helpers.checks import check_array, check_images, check_integer
+from helpers.checks import check_array, check_choice, check_images, check_integer, check_kind, check_number
+from helpers.datasets import Mixture
 
 CLASSIFIER_PATH = Path(__file__).with_name("data") / "digit_classifier.keras"
 
 
-@functools.cache
 def load_classifier(path=CLASSIFIER_PATH):
     """Load the digit classifier that the book's metrics look through.
 
@@ -34,11 +36,17 @@ def load_classifier(path=CLASSIFIER_PATH):
     RuntimeError
         If the file is missing or cannot be read.
     """
+    return _load(check_kind("path", path, (str, os.PathLike), "a path"))
+
+
+@functools.cache
+def _load(path):
+    """Return the model in a ``.keras`` file."""
     try:
         return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged file makes Keras and what it reads with raise errors of many kinds
         raise RuntimeError(
-            f"path: the classifier {path} cannot be read ({error}). Restore it with `git checkout -- {path}`, "
+            f"path: the classifier {path} cannot be read ({error!s:.80}). Restore it with `git checkout -- {path}`, "
             "or make it again with `python -m experiments.digit_classifier`."
         ) from error
 
@@ -134,14 +142,15 @@ def frechet_digit_distance(images_a, images_b):
     Parameters
     ----------
     images_a, images_b : array_like of shape (n, 28, 28, 1), (n, 28, 28) or (n, 784)
-        Grey levels in [0, 1]; use the same n wherever distances are compared (the book uses 10,000).
+        Grey levels in [0, 1], n >= 2; use the same n wherever distances are compared (the book uses 10,000).
 
     Returns
     -------
     float
         A squared distance, as `frechet_distance` returns it.
     """
-    return frechet_distance(features(check_images("images_a", images_a)), features(check_images("images_b", images_b)))
+    images_a, images_b = check_images("images_a", images_a, least=2), check_images("images_b", images_b, least=2)
+    return frechet_distance(features(images_a), features(images_b))
 
 
 def kernel_distance(features_a, features_b):
@@ -207,9 +216,10 @@ def neighbour_metrics(real, fake, k=5, inclusive=False):
     Kynkäänniemi et al. (2019), "Improved Precision and Recall Metric for Assessing Generative Models"; Naeem et al.
     (2020), "Reliable Fidelity and Diversity Metrics for Generative Models".
     """
-    real = _rows("real", real, least=1)
-    fake = _rows("fake", fake, least=1, like=real)
+    real = _rows("real", real, least=2)
+    fake = _rows("fake", fake, least=2, like=real)
     k = check_integer("k", k, low=1, high=min(len(real), len(fake)) - 1)
+    check_choice("inclusive", inclusive, (False, True))
     real_radii, fake_radii = _neighbour_distances(real, k), _neighbour_distances(fake, k)
     rounding = _rounding(real, fake) * (1 if inclusive else -1)
     hits = np.zeros(len(fake))  # real balls that each fake lies in
@@ -233,9 +243,9 @@ def expected_coverage(real_count, fake_count, k):
     Parameters
     ----------
     real_count, fake_count : int
-        Rows of the two sets.
+        Rows of the two sets, at least 2 and 1.
     k : int
-        Which neighbour the balls reach to.
+        Which neighbour the balls reach to, less than `real_count`.
 
     Returns
     -------
@@ -246,7 +256,9 @@ def expected_coverage(real_count, fake_count, k):
     -----
     A ball stays empty when the k rows nearest to its center, among the N + M − 1 others, are all real.
     """
-    steps = np.arange(1, k + 1)
+    real_count = check_integer("real_count", real_count, low=2)
+    fake_count = check_integer("fake_count", fake_count, low=1)
+    steps = np.arange(1, check_integer("k", k, low=1, high=real_count - 1) + 1)
     return float(1 - np.prod((real_count - steps) / (real_count + fake_count - steps)))
 
 
@@ -315,8 +327,7 @@ def parzen_log_likelihood(samples, points, sigma):
     """
     samples = _rows("samples", samples, least=1)
     points = _rows("points", points, least=1, like=samples)
-    if not sigma > 0:
-        raise ValueError(f"sigma: got {sigma!r}, expected a number > 0.")
+    sigma = check_number("sigma", sigma, above=0)
     norm = np.log(len(samples)) + samples.shape[1] * np.log(sigma * np.sqrt(2 * np.pi))
     blocks = _squared_distances(points, samples)
     return np.concatenate([logsumexp(-squares / (2 * sigma**2), axis=1) for _, squares in blocks]) - norm
@@ -330,7 +341,7 @@ def mode_coverage(points, mixture):
     points : array_like of shape (n, d)
         Generated points.
     mixture : helpers.datasets.Mixture
-        The target.
+        The target; its modes are no mere points.
 
     Returns
     -------
@@ -345,7 +356,9 @@ def mode_coverage(points, mixture):
     ----------
     Srivastava et al. (2017), "VEEGAN"; Lin et al. (2018), "PacGAN".
     """
-    centers, std = mixture
+    centers, std = check_kind("mixture", mixture, Mixture, "a Mixture, such as helpers.datasets.ring()")
+    if not std:
+        raise ValueError("mixture: got modes with a standard deviation of 0, expected one > 0.")
     points = _rows("points", points, least=1, like=centers)
     nearest, distances = nearest_neighbours(points, centers)
     good = distances < 3 * std
@@ -362,9 +375,7 @@ def mode_coverage(points, mixture):
 
 def _rows(name, rows, least, like=None):
     """Return rows (n, d) as float64, n >= least, as wide as those of `like`."""
-    rows = check_array(name, rows, shape=(None, None)).astype("float64")
-    if len(rows) < least:
-        raise ValueError(f"{name}: got {len(rows)} rows, expected at least {least}.")
+    rows = check_array(name, rows, shape=(None, None), least=least).astype("float64")
     if like is not None and rows.shape[1] != like.shape[1]:
         raise ValueError(f"{name}: got {rows.shape[1]} numbers a row, expected {like.shape[1]}.")
     return rows
@@ -372,9 +383,7 @@ def _rows(name, rows, least, like=None):
 
 def _classify(images):
     """Return features (n, 128) and logits (n, 10)."""
-    images = check_images("images", images)
-    if not len(images):
-        raise ValueError("images: got no image, expected at least one.")
+    images = check_images("images", images, least=1)
     return load_classifier().predict(images, batch_size=500, verbose=0)
 
 
@@ -395,18 +404,28 @@ def squared_error(images, reconstructions):
 
     Parameters
     ----------
-    images, reconstructions : ndarray of shape (n, ...)
-        Grey levels; both of one shape.
+    images, reconstructions : array_like of shape (n, ...)
+        Both of one shape, n >= 1: grey levels, or other numbers such as codes. Integers are taken for pixels, and are
+        an error outside [0, 1].
 
     Returns
     -------
     ndarray of shape (n,)
         Its mean is the "squared error per image" of the book's tables; 0 = equal.
     """
-    if np.shape(images) != np.shape(reconstructions):
-        raise ValueError(f"reconstructions: got shape {np.shape(reconstructions)}, expected {np.shape(images)}.")
-    difference = (images - reconstructions).reshape(len(images), -1)
+    images = _numbers("images", images, (None, ...))
+    difference = images - _numbers("reconstructions", reconstructions, images.shape)
+    difference = difference.reshape(len(images), -1)  # (n, ...) -> (n, pixels)
     return np.einsum("ij,ij->i", difference, difference)
+
+
+def _numbers(name, array, shape):
+    """Return at least one row of finite numbers as floats, doubles as such."""
+    floats = check_array(name, array, shape=shape, least=1)
+    array = np.asarray(array)
+    if array.dtype.kind in "iu":  # their differences would be modulo 256, and in other units than all else here
+        check_array(name, array, shape=shape, low=0, high=1)
+    return array if array.dtype == "float64" else floats
 
 
 def psnr(images, reconstructions):
@@ -414,15 +433,24 @@ def psnr(images, reconstructions):
 
     Parameters
     ----------
-    images, reconstructions : ndarray of shape (n, ...)
-        Grey levels in [0, 1]; both of one shape.
+    images : array_like of shape (n, ...)
+        Grey levels in [0, 1], n >= 1.
+    reconstructions : array_like of the same shape
+        Grey levels. Noise may reach beyond [0, 1], but a mean squared error above 1 is an error: images in [0, 1] never
+        differ so much. An exact copy is one too: its ratio is infinite, and so would be the mean.
 
     Returns
     -------
     float
         Mean over the images of −10 log₁₀ (mean squared error of the image); more is better.
     """
+    check_array("images", images, shape=(None, ...), low=0, high=1, least=1)
     errors = squared_error(images, reconstructions) / np.prod(np.shape(images)[1:])
+    if errors.max() > 1:
+        found = f"a mean squared error of {errors.max():g} in image {errors.argmax()}"
+        raise ValueError(f"reconstructions: got {found}, expected at most 1. Were the pixels divided by 255?")
+    if not errors.min():
+        raise ValueError(f"reconstructions: image {errors.argmin()} is an exact copy, expected none: leave copies out.")
     return float(-10 * np.log10(errors).mean())
 
 
@@ -455,8 +483,8 @@ def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=10_000, p
     ----------
     vae : helpers.autoencoders.VariationalAutoencoder
         The model; its encoder's q(z|x) is the proposal.
-    images : ndarray of shape (n, input_dim)
-        Pixels, 0 or 1.
+    images : array_like of shape (n, input_dim)
+        Pixels, 0 or 1, n >= 1.
     samples : int, default=5000
         Latents drawn for each image.
     seed : int, default=0
@@ -475,11 +503,12 @@ def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=10_000, p
     ----------
     Burda, Grosse and Salakhutdinov (2016), "Importance Weighted Autoencoders", whose tables use k = 5,000.
     """
-    samples = check_integer("samples", samples, low=1)
-    images = check_array("images", images, shape=(None, vae.encoder.input_shape[-1]), low=0, high=1)
+    samples, seed = check_integer("samples", samples, low=1), check_integer("seed", seed, low=0)
+    size = max(1, check_integer("pairs", pairs, low=1) // samples)
+    check_kind("progress", progress, (Callable, type(None)), "a callable such as tqdm.tqdm, or None")
+    images = _images_of(vae, images, least=1)
     if not ((images == 0) | (images == 1)).all():
         raise ValueError("images: got grey levels, expected binary pixels, 0 or 1: binarise the images first.")
-    size = max(1, pairs // samples)
     starts = range(0, len(images), size)
     padded = np.concatenate([images, np.repeat(images[-1:], -len(images) % size, axis=0)])
 
@@ -494,6 +523,12 @@ def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=10_000, p
         for start in (progress(starts) if progress else starts)
     ]
     return np.concatenate([np.asarray(part) for part in parts])[: len(images)]
+
+
+def _images_of(vae, images, least):
+    """Return images (n, input_dim) of a variational autoencoder, n >= least, as float32."""
+    check_kind("vae", vae, autoencoders.VariationalAutoencoder, "a helpers.autoencoders.VariationalAutoencoder")
+    return check_array("images", images, shape=(None, vae.encoder.input_shape[-1]), low=0, high=1, least=least)
 
 
 def _log_likelihood(images, key, vae, samples):
@@ -513,8 +548,8 @@ def active_units(vae, images, threshold=0.01):
     ----------
     vae : helpers.autoencoders.VariationalAutoencoder
         The model.
-    images : ndarray of shape (n, input_dim)
-        Pixels.
+    images : array_like of shape (n, input_dim)
+        Pixels in [0, 1], n >= 2.
     threshold : float, default=0.01
         Variance over the images of the posterior mean above which a latent counts as active.
 
@@ -526,5 +561,6 @@ def active_units(vae, images, threshold=0.01):
     ----------
     Burda, Grosse and Salakhutdinov (2016), "Importance Weighted Autoencoders", section 5.2.
     """
+    images, threshold = _images_of(vae, images, least=2), check_number("threshold", threshold, low=0)
     means = vae.encoder.predict(images, batch_size=1000, verbose=0)[:, : vae.latent_dim]
     return means.var(axis=0) > threshold

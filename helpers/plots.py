@@ -4,14 +4,17 @@ import base64
 import html
 import io
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from helpers import formats
-from helpers.checks import check_images, check_integer
+from helpers.checks import check_array, check_integer, check_kind, check_number, check_pictures
 
 STYLE = Path(__file__).with_name("book.mplstyle")
 
@@ -23,26 +26,28 @@ def use_style():
 
 
 def show_images(images, *, columns=10, titles=None, ax=None):
-    """Draw digits on a grid, black 0 to white 1, whatever their own range.
+    """Draw images on a grid, black 0 to white 1, whatever their own range.
 
     Parameters
     ----------
-    images : array_like of shape (n, 28, 28, 1), (n, 28, 28) or (n, 784)
-        Grey levels in [0, 1].
+    images : array_like of shape (n, height, width, 1 or 3), (n, height, width) or (n, 784)
+        Levels in [0, 1], grey or red, green and blue.
     columns : int, default=10
-        Digits a row.
+        Images a row.
     titles : sequence of str, optional
         One label a row, drawn at its left.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Where to draw; a new figure by default. There larger images than digits are drawn smaller, until ten of them
+        are as wide and as high as ten digits.
 
     Returns
     -------
     matplotlib.axes.Axes
     """
-    sheet = tile(images, columns)
-    if ax is None:
-        ax = plt.subplots(figsize=(sheet.shape[1] / 40, sheet.shape[0] / 40))[1]
+    images = check_pictures("images", images)
+    sheet, height = _lay_out(images, columns), images.shape[1] + 1
+    _check_titles(titles, rows=(len(sheet) + 1) // height)
+    ax = _axes(ax, _inches(sheet, *images.shape[1:3]))
     ax.imshow(sheet, vmin=0, vmax=1)
     ax.grid(False)
     ax.set_xticks([])
@@ -50,33 +55,65 @@ def show_images(images, *, columns=10, titles=None, ax=None):
     for spine in ax.spines.values():
         spine.set_visible(False)
     if titles is not None:
-        ax.set_yticks(np.arange(len(titles)) * 29 + 14, titles)
+        ax.set_yticks(np.arange(len(titles)) * height + height // 2, titles)
         ax.tick_params(length=0)
     return ax
 
 
 def tile(images, columns=10):
-    """Lay digits out on one sheet, row by row, a white line of one pixel between them.
+    """Lay images out on one sheet, row by row, a white line of one pixel between them.
 
     Parameters
     ----------
-    images : array_like of shape (n, 28, 28, 1), (n, 28, 28) or (n, 784)
-        Grey levels in [0, 1].
+    images : array_like of shape (n, height, width, 1 or 3), (n, height, width) or (n, 784)
+        Levels in [0, 1], grey or red, green and blue.
     columns : int, default=10
-        Digits a row; places left over in the last row are white.
+        Images a row; places left over in the last row are white.
 
     Returns
     -------
-    ndarray of shape (29·rows − 1, 29·columns − 1)
+    ndarray of shape ((height + 1)·rows − 1, (width + 1)·columns − 1), or as many by 3
     """
-    images = check_images("images", images)
-    columns = min(check_integer("columns", columns, low=1), max(len(images), 1))
-    rows = -(-len(images) // columns)
-    sheet = np.ones((rows * 29, columns * 29), "float32")
+    return _lay_out(check_pictures("images", images), columns)
+
+
+def _lay_out(images, columns):
+    """Return the sheet of `tile`, (n, h, w, c) -> (h', w') or (h', w', 3)."""
+    count, height, width, channels = images.shape
+    columns = min(check_integer("columns", columns, low=1), count)
+    rows = -(-count // columns)
+    sheet = np.ones((rows * (height + 1), columns * (width + 1), channels), "float32")
     for index, image in enumerate(images):
-        row, column = divmod(index, columns)
-        sheet[row * 29 : row * 29 + 28, column * 29 : column * 29 + 28] = image[..., 0]
-    return sheet[:-1, :-1]
+        top, left = index // columns * (height + 1), index % columns * (width + 1)
+        sheet[top : top + height, left : left + width] = image
+    sheet = sheet[:-1, :-1]
+    return sheet[..., 0] if channels == 1 else sheet
+
+
+def _inches(sheet, height, width):
+    """Return width and height of the figure of a sheet of images of one size, forty pixels of digits an inch."""
+    rows, columns = (sheet.shape[0] + 1) // (height + 1), (sheet.shape[1] + 1) // (width + 1)
+    scale = min(1, 29 * max(rows, 10) / sheet.shape[0], 29 * max(columns, 10) / sheet.shape[1])
+    return sheet.shape[1] / 40 * scale, sheet.shape[0] / 40 * scale
+
+
+def _axes(ax, inches=None):
+    """Return the axes to draw on, new ones for None, or raise a ValueError that names the argument."""
+    if ax is None:
+        return plt.subplots(figsize=inches)[1]
+    if not isinstance(ax, Axes):
+        raise ValueError(f"ax: got {type(ax).__name__}, expected one Matplotlib Axes, such as axes[0] of several.")
+    return ax
+
+
+def _check_titles(titles, rows):
+    """Raise a ValueError unless there are at most as many labels as rows."""
+    if titles is None:
+        return
+    if not isinstance(titles, Sequence | np.ndarray):
+        raise ValueError(f"titles: got {type(titles).__name__}, expected a list of labels, one a row.")
+    if len(titles) > rows:
+        raise ValueError(f"titles: got {len(titles)} labels, expected one for each of the {rows} rows: see columns.")
 
 
 def show_history(series, *, xlabel="epoch", ylabel="loss", references=None, ax=None):
@@ -85,7 +122,7 @@ def show_history(series, *, xlabel="epoch", ylabel="loss", references=None, ax=N
     Parameters
     ----------
     series : dict of str to sequence of float
-        Label → values, one a step or epoch, counted from 1.
+        Label → values, one a step or epoch, counted from 1, such as the ``history`` of what Keras's ``fit`` returns.
     xlabel, ylabel : str
         Axis labels.
     references : dict of str to float, optional
@@ -97,7 +134,10 @@ def show_history(series, *, xlabel="epoch", ylabel="loss", references=None, ax=N
     -------
     matplotlib.axes.Axes
     """
-    ax = plt.subplots()[1] if ax is None else ax
+    _check_curves(series, references)
+    check_kind("xlabel", xlabel, str, "a text")
+    check_kind("ylabel", ylabel, str, "a text")
+    ax = _axes(ax)
     for label, values in series.items():
         ax.plot(np.arange(1, len(values) + 1), values, label=label)
     for label, height in (references or {}).items():
@@ -107,6 +147,21 @@ def show_history(series, *, xlabel="epoch", ylabel="loss", references=None, ax=N
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend()
     return ax
+
+
+def _check_curves(series, references):
+    """Raise a ValueError unless there are curves and lines of finite numbers."""
+    for name, argument in (("series", series), ("references", {} if references is None else references)):
+        if not isinstance(argument, Mapping):
+            mend = ": hand over its .history" if hasattr(argument, "history") else ""
+            raise ValueError(f"{name}: got {type(argument).__name__}, expected a dict of label to values{mend}.")
+    if not series:
+        raise ValueError("series: got no curve, expected at least one.")
+    for label, values in series.items():
+        if not check_array(f"series[{label!r}]", values, shape=(None,)).size:
+            raise ValueError(f"series[{label!r}]: got no value, expected at least one.")
+    for label, height in (references or {}).items():
+        check_number(f"references[{label!r}]", height)
 
 
 FILM = """<div class="film" role="group" aria-label="{alt}">
@@ -145,8 +200,9 @@ def film(frames, alt, unit="step"):
     Parameters
     ----------
     frames : dict
-        Label → picture: an array of grey levels in [0, 1], shape (height, width), such as `tile` returns, or a
-        Matplotlib figure, which is closed.
+        Label → picture: an array of levels in [0, 1], shape (height, width) or (height, width, 3), such as `tile`
+        returns; samples, shape (n, height, width, 1 or 3) or (n, height, width), such as the frames of
+        `helpers.gans.SampleFilm`, which are laid out ten a row; or a Matplotlib figure, which is closed.
     alt : str
         What the film shows, for readers who cannot see it.
     unit : str, default="step"
@@ -157,13 +213,10 @@ def film(frames, alt, unit="step"):
     IPython.display.HTML
         It shows the last frame first.
     """
-    if not frames:
-        raise ValueError("frames: got no frame, expected at least one.")
-    for label, frame in frames.items():
-        if isinstance(frame, np.ndarray) and frame.ndim != 2:
-            raise ValueError(f"frames: {label} has shape {frame.shape}, expected (height, width): see tile.")
-    pictures = [_encode(frame) for frame in frames.values()]
-    grey = [frame.shape[1] for frame in frames.values() if isinstance(frame, np.ndarray)]
+    _check_texts(alt=alt, unit=unit)
+    sheets = _sheets(frames)
+    pictures = [_encode(sheet) for sheet in sheets]
+    arrays = [sheet.shape[1] for sheet in sheets if isinstance(sheet, np.ndarray)]
     page = FILM.format(
         alt=html.escape(alt),
         unit=html.escape(unit),
@@ -172,14 +225,48 @@ def film(frames, alt, unit="step"):
         final=html.escape(str(list(frames)[-1])),
         frames=json.dumps(pictures),
         labels=json.dumps([str(label) for label in frames]),
-        width=2 * grey[0] if grey else 640,
-        style="image-rendering: pixelated" if grey else "",
+        width=2 * arrays[0] if arrays else 640,
+        style="image-rendering: pixelated" if arrays else "",
     )
     return HTML(page)
 
 
+def _check_texts(**texts):
+    """Raise a ValueError that names the argument which is no text."""
+    for name, text in texts.items():
+        if not isinstance(text, str) or not text:
+            raise ValueError(f"{name}: got {text!r:.60}, expected a text.")
+
+
+def _sheets(frames):
+    """Return what each frame of a film shows, an array of one image or a figure."""
+    if not isinstance(frames, Mapping):
+        mend = ": hand over its .frames" if hasattr(frames, "frames") else ""
+        raise ValueError(f"frames: got {type(frames).__name__}, expected a dict of label to picture{mend}.")
+    if not frames:
+        raise ValueError("frames: got no frame, expected at least one.")
+    return [
+        frame if isinstance(frame, Figure) else _sheet(f"frames[{label!r}]", frame) for label, frame in frames.items()
+    ]
+
+
+def _sheet(name, frame):
+    """Return an array as one image, (h, w) or (h, w, 3); samples are laid out as `tile` does it."""
+    frame = check_array(name, frame, shape=(...,), low=0, high=1)
+    if frame.ndim == 2 and frame.shape[1] == 784:
+        raise ValueError(
+            f"{name}: got shape {frame.shape}: hand over tile(frame), or frame[..., None] if it is one image."
+        )
+    # Three axes are one image with its channels, or samples without theirs.
+    if frame.ndim == 2:
+        frame = frame[None, ..., None]
+    elif frame.ndim == 3 and frame.shape[2] in (1, 3):
+        frame = frame[None]
+    return _lay_out(check_pictures(name, frame), columns=10)
+
+
 def _encode(frame):
-    """Return an array of grey levels or a figure as a PNG in base64."""
+    """Return an array of levels or a figure as a PNG in base64."""
     file = io.BytesIO()
     if isinstance(frame, np.ndarray):
         plt.imsave(file, frame, cmap="gray", vmin=0, vmax=1, format="png")

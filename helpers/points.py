@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from helpers.checks import check_integer
+from helpers.checks import check_choice, check_each, check_integer, check_number, check_shape
 
 
 @keras.saving.register_keras_serializable("helpers")
@@ -28,6 +28,9 @@ class RandomBits(keras.layers.Layer):
 
     def call(self, latents):
         """Return latents whose first `bits` numbers are −1 or +1."""
+        check_shape("latents", latents, (None, None))
+        if latents.shape[1] < self.bits:
+            raise ValueError(f"latents: got {latents.shape[1]} numbers a row, expected at least the {self.bits} bits.")
         return ops.concatenate([ops.sign(latents[:, : self.bits]), latents[:, self.bits :]], axis=1)
 
     def get_config(self):
@@ -51,10 +54,11 @@ class FourierFeatures(keras.layers.Layer):
 
     def __init__(self, frequencies, **kwargs):
         super().__init__(**kwargs)
-        self.frequencies = tuple(frequencies)
+        self.frequencies = tuple(check_each("frequencies", frequencies, check_number))
 
     def call(self, points):
         """Return (n, d + 2·d·len(frequencies)) for points (n, d)."""
+        check_shape("points", points, (None, None))
         angles = [np.pi * frequency * points for frequency in self.frequencies]
         waves = [wave(angle) for angle in angles for wave in (ops.sin, ops.cos)]
         return ops.concatenate([points, *waves], axis=-1)
@@ -84,6 +88,9 @@ class Pack(keras.layers.Layer):
 
     def call(self, points):
         """Return (n / size, size · d) for points (n, d)."""
+        check_shape("points", points, (None, None))
+        if points.shape[0] % self.size:
+            raise ValueError(f"points: got {points.shape[0]} rows, expected a multiple of the {self.size} in a pack.")
         return ops.reshape(points, (-1, self.size * points.shape[-1]))
 
     def compute_output_spec(self, points):
@@ -101,7 +108,7 @@ def point_networks(normals=2, bits=0, units=(128, 128, 128), frequencies=(), pac
     Parameters
     ----------
     normals, bits : int
-        Normal numbers and random bits in a latent vector.
+        Normal numbers and random bits in a latent vector, at least one of the former.
     units : sequence of int
         Hidden units of both networks, layer by layer.
     frequencies : sequence of float
@@ -118,11 +125,16 @@ def point_networks(normals=2, bits=0, units=(128, 128, 128), frequencies=(), pac
     generator, discriminator : keras.Sequential
         Latents (n, bits + normals) → points (n, dimension); points → logits (n / pack, 1).
     """
-    layers = keras.layers
+    layers, units = keras.layers, check_each("units", units, check_integer, low=1)
+    normals, bits = check_integer("normals", normals, low=1), check_integer("bits", bits, low=0)
+    dimension = check_integer("dimension", dimension, low=1)
     hidden = [layers.Dense(size, activation="relu") for size in units]
     generator = [keras.Input((bits + normals,)), RandomBits(bits), *hidden, layers.Dense(dimension)]
+    spectral = check_choice("spectral", spectral, (False, True))
     wrap = layers.SpectralNormalization if spectral else lambda layer: layer
     judges = [wrap(layers.Dense(size, activation="relu")) for size in units]
-    seen = [FourierFeatures(frequencies)] if frequencies else []
-    discriminator = [keras.Input((dimension,)), *seen, Pack(pack), *judges, wrap(layers.Dense(1))]
+    features = FourierFeatures(frequencies)
+    seen = [features] if features.frequencies else []
+    pack = Pack(check_integer("pack", pack, low=1))
+    discriminator = [keras.Input((dimension,)), *seen, pack, *judges, wrap(layers.Dense(1))]
     return keras.Sequential(generator, name="generator"), keras.Sequential(discriminator, name="discriminator")

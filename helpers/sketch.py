@@ -1,14 +1,11 @@
 """The small networks of the figures in which one draws a digit or cuts a code short, and their stored weights."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 
-from helpers import autoencoders, storage
-from helpers.checks import check_array, check_integer
+from helpers import autoencoders, results
+from helpers.checks import check_array, check_choice, check_integer
 
-RESULTS = Path(__file__).parents[1] / "experiments" / "results"
 CODE = 64  # numbers in the ordered code, and principal components
 
 
@@ -47,7 +44,7 @@ def principal_components(rows, count):
         Orthonormal rows, the one along which the examples vary most first.
     mean : ndarray of shape (d,)
     """
-    rows = check_array("rows", rows, shape=(None, None))
+    rows = check_array("rows", rows, shape=(None, None), least=2)
     count = check_integer("count", count, low=1, high=rows.shape[1])
     mean = rows.mean(axis=0, dtype="float64")
     _, vectors = np.linalg.eigh(np.cov(rows, rowvar=False, dtype="float64"))
@@ -67,9 +64,9 @@ def load_network(name):
     -------
     helpers.autoencoders.Autoencoder or keras.Model
     """
-    networks = NETWORKS[name]()
+    networks = NETWORKS[check_choice("name", name, NETWORKS)]()
     model = getattr(networks, "autoencoder", networks)
-    model.set_weights(storage.load_weights(RESULTS / f"sketch_{name}.npz"))
+    model.set_weights(results.weights("sketch", name))
     return networks
 
 

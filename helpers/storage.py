@@ -1,10 +1,16 @@
 """Store a network's weights in a small file, as float16 or as 8-bit integers, and read them back."""
 
+import io
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from helpers.checks import check_array, check_choice
+
 FORMATS = ("float16", "int8")
+MEND = "Copy it anew from where it came, or write it anew with save_weights."
 
 
 def save_weights(path, weights, stored_as="float16"):
@@ -19,21 +25,47 @@ def save_weights(path, weights, stored_as="float16"):
     stored_as : {"float16", "int8"}, default="float16"
         2 bytes a number, or 1: a matrix is then stored as integers from −127 to 127 with one scale for each of its
         columns (an output unit's weights), and anything that is no matrix as float16.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; one that was there before is whole.
     """
-    if stored_as not in FORMATS:
-        raise ValueError(f"stored_as: got {stored_as!r}, expected one of {', '.join(FORMATS)}.")
+    check_choice("stored_as", stored_as, FORMATS)
+    path = _check_path(path)
+    if path.suffix != ".npz":
+        raise ValueError(f"path: got {str(path)!r}, expected a name that ends in .npz.")
     arrays = {}
-    for index, weight in enumerate(map(np.asarray, weights)):
+    for index, weight in enumerate(_check_weights(weights)):
         if stored_as == "int8" and weight.ndim == 2:
             scale = _column_scale(weight)
             arrays[f"{index}_scale"] = scale
             arrays[f"{index}_int8"] = np.round(weight / scale).astype("int8")
         else:
             arrays[f"{index}_float16"] = _to_float16(index, weight)
-    path = Path(path)
-    partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(partial, **arrays)
-    partial.replace(path)  # a killed run leaves no half file that the next would take for whole
+    _write(path, arrays)
+
+
+def _check_path(path):
+    """Return a Path, or raise a ValueError for what is no file's name."""
+    if not isinstance(path, (str, os.PathLike)) or path == "":
+        raise ValueError(f"path: got {path!r:.60}, expected the name of a file, text or a pathlib.Path.")
+    return Path(path)
+
+
+def _check_weights(weights):
+    """Return the weights as float32, or raise a ValueError that says which is wrong."""
+    if not isinstance(weights, (list, tuple)):
+        raise ValueError(f"weights: got {type(weights).__name__}, expected a list of arrays: model.get_weights().")
+    if not weights:
+        raise ValueError("weights: got an empty list, expected at least one array. Has the model been built?")
+    if isinstance(weights[0], (int, float)):
+        raise ValueError("weights: got a list of numbers, expected a list of arrays: model.get_weights().")
+    checked = [check_array(f"weights: number {i}", weight, shape=(...,)) for i, weight in enumerate(weights)]
+    for index, weight in enumerate(checked):
+        if not weight.size:
+            raise ValueError(f"weights: number {index} has shape {weight.shape}, expected at least one value.")
+    return checked
 
 
 def _column_scale(weight):
@@ -51,26 +83,118 @@ def _to_float16(index, weight):
     return halved
 
 
-def load_weights(path):
+def _write(path, arrays):
+    """Write the file under another name first: a killed run leaves no half file that the next would take for whole."""
+    partial = path.with_suffix(".partial.npz")
+    try:
+        np.savez_compressed(partial, **arrays)
+        partial.replace(path)
+    except OSError as error:
+        raise OSError(
+            f"path: {path} cannot be written ({error.strerror or error}), expected a folder that exists and can be "
+            "written to, with space left. A file that was there before is as it was."
+        ) from error
+    finally:
+        if partial.is_file():
+            partial.unlink()
+
+
+def load_weights(path, *, mend=MEND):
     """Read what `save_weights` wrote.
 
     Parameters
     ----------
     path : str or pathlib.Path
         The ``.npz`` file.
+    mend : str, optional
+        What the error says one can do.
 
     Returns
     -------
     list of ndarray of float32
         For ``model.set_weights``.
+
+    Raises
+    ------
+    RuntimeError
+        If the file is missing, damaged or another one.
     """
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    kinds = dict(name.split("_") for name in arrays if not name.endswith("_scale"))
-    return [_restore(arrays, index, kinds[index]) for index in sorted(kinds, key=int)]
+    arrays = read_arrays(path, mend=mend)
+    names, weights = sorted(arrays), []
+    while arrays:
+        weight = _restore(arrays, len(weights))
+        if weight is None:
+            expected = f"{len(weights)}_float16, or {len(weights)}_int8 with its {len(weights)}_scale"
+            raise unreadable(path, f"got arrays named {', '.join(names)[:80]}, expected weights: {expected}", mend)
+        weights.append(weight)
+    return weights
 
 
-def _restore(arrays, index, kind):
-    """Return one weight as float32."""
-    weight = arrays[f"{index}_{kind}"].astype("float32")
-    return weight * arrays[f"{index}_scale"] if kind == "int8" else weight
+def _restore(arrays, index):
+    """Take one weight out of the arrays and return it as float32, or None if it is not there as it was written."""
+    weight, kernel, scale = (arrays.pop(f"{index}_{kind}", np.empty(0)) for kind in (*FORMATS, "scale"))
+    if (weight.dtype, kernel.size, scale.size) == ("float16", 0, 0):
+        return weight.astype("float32")
+    if (kernel.dtype, scale.dtype, kernel.shape[1:], weight.size) == ("int8", "float32", scale.shape, 0):
+        return kernel.astype("float32") * scale
+    return None
+
+
+def read_arrays(path, *, mend=MEND):
+    """Read a whole ``.npz`` file, and nothing that would have to be unpickled.
+
+    Parameters
+    ----------
+    path, mend
+        As for `load_weights`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        At least one.
+
+    Raises
+    ------
+    RuntimeError
+        If the file is missing or damaged, or is no such file.
+    """
+    path = _check_path(path)
+    try:
+        arrays = {name: np.load(io.BytesIO(data), allow_pickle=False) for name, data in _members(path).items()}
+    except Exception as error:  # a flipped bit makes the readers of zip files raise errors of many kinds
+        raise unreadable(path, error, mend) from error
+    if not arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise unreadable(path, "holds no arrays", mend)
+    return arrays
+
+
+def _members(path):
+    """Return the files in a zip file by their names without ``.npy``, each as its bytes, held to its checksum."""
+    whole = path.read_bytes()
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        members = {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
+    # One flipped bit can hide an entry in the comment of the one before; their count stands 12 bytes before the end.
+    if len(members) != int.from_bytes(whole[-12:-10], "little"):
+        raise ValueError(f"{len(members)} arrays, and not as many as were written")
+    return members
+
+
+def unreadable(path, problem, mend):
+    """Return the error for a stored file.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file.
+    problem : Exception or str
+        What is wrong with it.
+    mend : str
+        What one can do.
+
+    Returns
+    -------
+    RuntimeError
+    """
+    said = str(problem) or type(problem).__name__
+    what = "is missing" if isinstance(problem, FileNotFoundError) else f"cannot be used ({said})"
+    return RuntimeError(f"{path}: {what}. {mend}")

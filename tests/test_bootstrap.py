@@ -1,9 +1,11 @@
 """The cell that gets the book: what it runs where the book is missing, and that it does nothing here."""
 
+import importlib.machinery
 import importlib.util
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -26,13 +28,15 @@ def cell(path=PATH):
 @pytest.fixture
 def commands(monkeypatch, tmp_path):
     """A list that fills with what the cell runs, in an empty folder."""
-    run = []
+    run, found = [], importlib.util.find_spec("helpers")
 
     def pretend(command, check):
-        """Note the command; a clone brings the book's folders."""
+        """Note the command; a clone brings the book's folders, an installation the package."""
         run.append(command)
         if command[0] == "git":
             (Path(command[-1]) / PATH.parent).mkdir(parents=True)
+        else:
+            monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(subprocess, "run", pretend)
@@ -48,8 +52,9 @@ def test_it_does_nothing_where_the_book_is(commands, tmp_path, capfd):
 
 
 @pytest.mark.parametrize("gpu", [None, "/usr/bin/nvidia-smi"])
-def test_it_gets_the_book_and_goes_to_the_chapters_folder(commands, tmp_path, monkeypatch, gpu):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+@pytest.mark.parametrize("spec", [None, importlib.machinery.ModuleSpec("helpers", None, is_package=True)])
+def test_it_gets_the_book_and_goes_to_the_chapters_folder(commands, tmp_path, monkeypatch, gpu, spec):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)  # nothing, or a folder without an __init__.py
     monkeypatch.setattr("shutil.which", lambda name: gpu)
     exec(cell(), {})
     clone, install = commands
@@ -65,6 +70,29 @@ def test_after_a_restart_it_only_goes_to_the_folder(commands, tmp_path):
     exec(cell(), {})
     assert commands == []
     assert Path.cwd() == tmp_path / "a-book/book/gans"
+
+
+def test_after_an_installation_that_failed_it_does_not_clone_again(commands, tmp_path, monkeypatch):
+    (tmp_path / "a-book/book/gans").mkdir(parents=True)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    exec(cell(), {})
+    assert [command[1:3] for command in commands] == [["-m", "pip"]]
+    assert Path.cwd() == tmp_path / "a-book/book/gans"
+
+
+@pytest.mark.parametrize("name", ["helpers/__init__.py", "helpers.py"])
+@pytest.mark.parametrize("cloned", [True, False])
+def test_another_package_of_that_name_is_named(commands, tmp_path, monkeypatch, name, cloned):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    if cloned:
+        (tmp_path / "a-book/book/gans").mkdir(parents=True)
+    monkeypatch.delitem(sys.modules, "helpers")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match=rf"helpers: got {tmp_path / name}, expected the book's package .* Rename it"):
+        exec(cell(), {})
+    assert commands == []
+    assert Path.cwd() == tmp_path
 
 
 def test_it_is_short_and_pins_what_must_be_new():

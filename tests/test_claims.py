@@ -1,6 +1,8 @@
 """A claim is asserted, shown and glued, or raises."""
 
+import importlib.util
 import json
+import sys
 
 import myst_nb
 import numpy as np
@@ -44,7 +46,7 @@ def test_a_broken_bound_raises_and_glues_nothing(shown, bounds):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("met", [True, False])
 def test_numbers_that_are_not_finite_never_pass(shown, value, met):
-    with pytest.raises(AssertionError, match="expected a finite number"):
+    with pytest.raises(ValueError, match=r"error: got .*, expected a finite number"):
         claims.check("error", value, at_most=1, met=met)
 
 
@@ -99,6 +101,22 @@ def test_the_report_holds_what_the_status_page_needs(shown):
     assert shown["glued"]["running-time"].endswith(" s")
 
 
+def test_without_a_measure_of_memory_the_report_leaves_it_out(shown, monkeypatch):
+    monkeypatch.setattr(claims, "resource", None)
+    claims.report()
+    (output,) = shown["outputs"]
+    assert output[claims.RUN_MIME]["peak_memory_gib"] is None
+    assert "memory" not in output["text/plain"]
+
+
+def test_it_is_imported_where_python_cannot_measure_memory(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)  # what an import finds on Windows
+    spec = importlib.util.spec_from_file_location("claims_on_windows", claims.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.run_record()["peak_memory_gib"] is None
+
+
 def test_numpy_numbers_are_glued_as_plain_ones(monkeypatch):
     glued = {}
     monkeypatch.setattr(myst_nb, "glue", lambda name, value, display: glued.update({name: value}))
@@ -109,3 +127,49 @@ def test_numpy_numbers_are_glued_as_plain_ones(monkeypatch):
 def test_bounds_may_be_numbers_of_numpy(shown):
     claims.check("np", np.float64(1), at_most=np.float32(2), at_least=np.int64(0))
     assert json.loads(json.dumps(shown["outputs"]))[0][claims.CLAIM_MIME]["met"] is True
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"name": 3}, "name: got 3, expected the claim's name"),
+        ({"value": "0.5"}, "error: got '0.5', expected a finite number"),
+        ({"value": [0.5]}, r"error: got \[0.5\], expected a finite number"),
+        ({"value": None}, "error: got None, expected a finite number"),
+        ({"unit": None}, "unit: got None, expected the unit's name"),
+        ({"source": 2006}, "source: got 2006, expected a key in book/references.bib"),
+        ({"comparison": 3}, "comparison: got 3, expected what compare hands over"),
+        ({"at_most": np.nan, "met": False}, "at_most: got nan, expected a finite number"),
+        ({"at_least": [0]}, r"at_least: got \[0\], expected a finite number"),
+        ({"met": "no"}, "met: got 'no', expected one of False, True"),
+    ],
+)
+def test_bad_claims_are_named(shown, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        claims.check(**{"name": "error", "value": 2, "at_most": 1, **wrong})
+    assert shown == {"outputs": [], "glued": {}}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"ours": [1, np.nan, 3]}, "ours: got 1 values that are NaN"),
+        ({"ours": 1.0}, r"ours: got shape \(\), expected \(n,\)"),
+        ({"theirs": [2.0]}, "theirs: got 1 rows, expected at least 2"),
+        ({"theirs": [-1, 0, 1]}, "theirs: got a mean of 0, expected another, or ratio=False"),
+        ({"theirs": [1, 2, 3, 4], "paired": True}, r"theirs: got shape \(4,\), expected \(3,\)"),
+        ({"paired": 2}, "paired: got 2, expected one of False, True"),
+        ({"ratio": None}, "ratio: got None, expected one of False, True"),
+        ({"curve": None}, "curve: got None, expected the name of a result"),
+    ],
+)
+def test_bad_comparisons_are_named(shown, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        claims.compare(**{"name": "ratio", "ours": [1, 2, 3], "theirs": [6, 7, 8], "curve": "runs", **wrong})
+    assert shown == {"outputs": [], "glued": {}}
+
+
+@pytest.mark.parametrize("value", [None, np.nan, np.inf, [1, 2], np.zeros(3), True])
+def test_only_texts_and_finite_numbers_are_glued(value):
+    with pytest.raises(ValueError, match=r"value: got .*, expected a finite number"):
+        claims.glue("share", value)

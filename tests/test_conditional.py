@@ -72,14 +72,31 @@ def test_pairs_train_and_survive_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: conditional.pair(IMAGES, LABELS[:3]), r"labels: got shape \(3,\), expected \(40,\)"),
-        (lambda: conditional.pair(IMAGES, LABELS + 1), "labels: got int64 from 1 to 10, expected integers 0 to 9"),
-        (lambda: conditional.pair(IMAGES, LABELS / 1), "labels: got float64"),
+        (lambda: conditional.pair(IMAGES, LABELS[:3]), "labels: got 3 labels, expected one for each of the 40 images"),
+        (lambda: conditional.pair(IMAGES, LABELS + 1), "labels: got values from 1 to 10, expected 0 to 9"),
+        (lambda: conditional.pair(IMAGES, LABELS + 0.5), "labels: got fractions such as 0.5"),
+        (lambda: conditional.pair(IMAGES, np.eye(10)[LABELS]), r"labels: got shape \(40, 10\).*argmax"),
         (lambda: conditional.pair(IMAGES * 255, LABELS), "images: got values from"),
         (lambda: conditional.split(np.zeros((3, 784))), r"rows: got shape \(3, 784\), expected \(n, 794\)"),
+        (lambda: conditional.split(np.zeros((3, 794))), "rows: the last 10 numbers are not one-hot"),
+        (lambda: conditional.split(255 * conditional.pair(IMAGES, LABELS)), "rows: got values from 0 to 25"),
+        (lambda: conditional.one_hot([1, 2], 2.0), "count: got 2.0, expected an integer >= 0"),
         (lambda: conditional.ask(LABELS, 10, seed=0), "latent_dim: got 10, expected an integer >= 11"),
+        (lambda: conditional.ask(3, 11, seed=0), r"labels: got shape \(\), expected \(n,\) or \(n, 1\)"),
+        (lambda: conditional.conditional_networks(0), "style_dim: got 0, expected an integer >= 1"),
+        (lambda: conditional.conditional_networks(1, 8), "generator_units: got 8, expected a sequence"),
+        (
+            lambda: conditional.conditional_networks(1, (8,), ()),
+            "discriminator_units: got 0 numbers, expected at least",
+        ),
+        (lambda: conditional.conditional_networks(1, (8,), (8,), "relux"), "activation: got 'relux', expected a name"),
     ],
 )
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_labels_in_one_column_are_class_numbers():
+    assert np.array_equal(conditional.pair(IMAGES, LABELS[:, None]), conditional.pair(IMAGES, LABELS))
+    assert np.array_equal(conditional.ask(LABELS[:, None], 11, 0), conditional.ask(LABELS, 11, 0))

@@ -1,5 +1,7 @@
 """MNIST is the real one or an error; batches visit each image once."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,6 +49,17 @@ def test_the_validation_images_come_from_the_end_of_the_training_file(size, mnis
 def test_validation_size_is_checked(size):
     with pytest.raises(ValueError, match=r"validation_size: got .*, expected an integer from 0 to 59999"):
         datasets.load_mnist(size)
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((2, 28, 28)), np.zeros((2, 28, 28), "int64"), np.zeros((2, 784), "uint8")])
+def test_only_bytes_are_scaled(pixels):
+    with pytest.raises(ValueError, match=r"^pixels: got (dtype .*, expected uint8.*already|shape)"):
+        datasets.scale_pixels(pixels)
+
+
+def test_only_bytes_have_an_idx_hash():
+    with pytest.raises(ValueError, match=r"^array: got dtype int64, expected uint8"):
+        datasets.idx_md5(np.zeros((2, 2), "int64"))
 
 
 def test_a_missing_file_says_what_to_do(tmp_path):
@@ -119,6 +132,33 @@ def test_labels_stay_with_their_images():
         datasets.ShuffledBatches(images, 5, labels=np.arange(3))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"images": None}, "images: got None"),
+        ({"images": np.full((4, 2), np.nan)}, "images: got 8 values that are NaN"),
+        ({"images": [["a"]] * 4}, "images: got dtype <U1, expected numbers"),
+        ({"labels": [0, np.nan, 1, 1]}, "labels: got 1 values that are NaN"),
+        ({"transform": "shift"}, "transform: got 'shift', expected transform"),
+        ({"seed": 0.5}, "seed: got 0.5, expected an integer"),
+        ({"batch_size": True}, "batch_size: got True, expected an integer"),
+    ],
+)
+def test_bad_batches_are_named(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.ShuffledBatches(**{"images": np.zeros((4, 2)), "batch_size": 2, **wrong})
+
+
+def test_a_bad_epoch_is_named():
+    with pytest.raises(ValueError, match=r"epoch: got 1.5, expected an integer >= 0"):
+        datasets.ShuffledBatches(np.zeros((4, 2)), 2).set_epoch(1.5)
+
+
+def test_batches_keep_the_kind_of_numbers():
+    for kind in ("uint8", "float32", "float64"):
+        assert datasets.ShuffledBatches(np.zeros((4, 2), kind), 2)[0][0].dtype == kind
+
+
 def test_shifts_move_whole_pixels_and_lose_only_what_leaves_the_frame():
     images = np.zeros((200, 7, 7, 1), "float32")
     images[:, 3, 3] = 1
@@ -177,6 +217,22 @@ def test_bad_semi_supervised_sizes_are_named():
         datasets.SemiSupervisedBatches(images, np.zeros(5), images, 2, 6)
     with pytest.raises(ValueError, match=r"^labels: got 4 labels"):
         datasets.SemiSupervisedBatches(images, np.zeros(4), images, 2, 2)
+    with pytest.raises(ValueError, match=r"^labels: got shape \(5, 5\).*argmax"):
+        datasets.SemiSupervisedBatches(images, np.eye(5), images, 2, 2)
+    with pytest.raises(ValueError, match=r"^labels: got values from -1 to -1, expected >= 0"):
+        datasets.SemiSupervisedBatches(images, np.full(5, -1), images, 2, 2)
+    with pytest.raises(ValueError, match=r"^unlabelled: got shape \(5, 2\), expected \(n, 1\)"):
+        datasets.SemiSupervisedBatches(images, np.zeros(5), np.zeros((5, 2)), 2, 2)
+    with pytest.raises(ValueError, match=r"^seed: got -1"):
+        datasets.SemiSupervisedBatches(images, np.zeros(5), images, 2, 2, seed=-1)
+
+
+def test_labels_in_one_column_are_class_numbers():
+    images, labels = np.arange(20.0)[:, None], np.arange(20) % 10
+    flat, column = (datasets.SemiSupervisedBatches(images, y, images, 4, 5) for y in (labels, labels[:, None]))
+    assert np.array_equal(flat[0][1], column[0][1])
+    rows = [datasets.balanced_subset(y, 10, np.random.default_rng(0)) for y in (labels, labels[:, None])]
+    assert np.array_equal(*rows)
 
 
 def test_a_balanced_subset_holds_each_class_equally_often():
@@ -191,6 +247,47 @@ def test_a_balanced_subset_holds_each_class_equally_often():
 def test_a_subset_that_cannot_be_balanced_is_an_error(count):
     with pytest.raises(ValueError, match=rf"^count: got {count}, expected "):
         datasets.balanced_subset(np.arange(500) % 10, count, np.random.default_rng(0))
+
+
+def test_a_class_with_too_few_rows_is_named():
+    labels = np.array([0] * 9 + [1])
+    with pytest.raises(ValueError, match="count: got 4, but class 1 has only 1 rows, expected at most 2"):
+        datasets.balanced_subset(labels, 4, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"labels: got shape \(4, 4\).*argmax"):
+        datasets.balanced_subset(np.eye(4), 4, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng: datasets.binarise(np.zeros((2, 3)), rng),
+        lambda rng: datasets.shift_images(np.zeros((2, 3, 3, 1)), rng),
+        lambda rng: datasets.balanced_subset([0, 1], 2, rng),
+        lambda rng: datasets.ring().sample(3, rng),
+    ],
+)
+@pytest.mark.parametrize("rng", [0, None, np.random.RandomState(0)], ids=["seed", "none", "old"])
+def test_a_source_of_draws_that_is_none_gets_a_hint(draw, rng):
+    with pytest.raises(ValueError, match=r"rng: got .*np\.random\.default_rng\(seed\)"):
+        draw(rng)
+    draw(np.random.default_rng(0))
+
+
+def test_only_grey_levels_are_binarised():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"images: got values from 0 to 255, expected 0 to 1.*divided by 255\?"):
+        datasets.binarise(np.arange(256, dtype="uint8"), rng)
+    with pytest.raises(ValueError, match="images: got 1 values that are NaN"):
+        datasets.binarise([0.5, np.nan], rng)
+
+
+def test_bad_shifts_are_named():
+    rng, images = np.random.default_rng(0), np.zeros((2, 5, 4, 1))
+    with pytest.raises(ValueError, match=r"images: got shape \(2, 20\), expected \(n, n, n, n\)"):
+        datasets.shift_images(images.reshape(2, 20), rng)
+    for reach in (-1, 5, 1.5):
+        with pytest.raises(ValueError, match=rf"reach: got {reach}, expected an integer from 0 to 4"):
+            datasets.shift_images(images, rng, reach)
 
 
 def test_binarised_pixels_have_their_grey_level_as_mean():
@@ -234,8 +331,31 @@ def test_a_mixtures_density_integrates_to_one():
     assert np.isclose(datasets.ring(std=0.3).density(points).sum() * 0.02**2, 1, atol=1e-4)
 
 
-def test_bad_mixtures_are_named():
-    with pytest.raises(ValueError, match="modes: got 0, expected an integer >= 1"):
-        datasets.ring(modes=0)
-    with pytest.raises(ValueError, match="count: got -1, expected an integer >= 1"):
-        datasets.grid().sample(-1, np.random.default_rng(0))
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: datasets.ring(modes=0), "modes: got 0, expected an integer >= 1"),
+        (lambda: datasets.ring(radius=0), "radius: got 0, expected a finite number > 0"),
+        (lambda: datasets.ring(std=-1), "std: got -1, expected a finite number >= 0"),
+        (lambda: datasets.grid(spacing="2"), "spacing: got '2', expected a finite number > 0"),
+        (lambda: datasets.grid(std=np.nan), "std: got nan, expected a finite number >= 0"),
+        (lambda: datasets.grid().sample(-1, np.random.default_rng(0)), "count: got -1, expected an integer >= 1"),
+        (lambda: datasets.Mixture(np.zeros(2), 1), r"centers: got shape \(2,\), expected \(n, n\)"),
+        (lambda: datasets.Mixture(np.zeros((0, 2)), 1), "centers: got 0 rows, expected at least 1"),
+        (lambda: datasets.Mixture(np.zeros((1, 2)), None), "std: got None, expected a finite number >= 0"),
+        (lambda: datasets.Mixture(np.zeros((1, 2)), 0).standardised(), "centers: got only zeros"),
+        (lambda: datasets.ring().density(np.zeros((3, 1))), r"points: got shape \(3, 1\), expected \(n, 2\)"),
+        (lambda: datasets.ring(std=0).density(np.zeros((3, 2))), "std: got 0.0, expected a finite number > 0"),
+    ],
+)
+def test_bad_mixtures_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_mixture_is_a_pair_of_its_centers_and_its_spread():
+    mixture = datasets.Mixture([[0, 1]], 2)
+    centers, std = pickle.loads(pickle.dumps(mixture))
+    assert centers.tolist() == [[0, 1]]
+    assert std == 2.0
+    assert repr(mixture) == "Mixture(centers=array([[0, 1]]), std=2.0)"

@@ -13,6 +13,9 @@ SCHEDULE = diffusion.Schedule()
 STEEP = diffusion.Schedule(power=2.0)
 TIMES = np.linspace(0.1, 0.9, 5).astype("float32")
 PAIR = datasets.Mixture(np.array([[-1.0, 0.0], [1.0, 0.5]]), 0.3)
+ROWS = np.zeros((5, 2), "float32")
+NOW, THEN, KEY = (0.6, 0.8), (0.8, 0.6), jax.random.key(0)
+EXACT = diffusion.exact_denoiser(PAIR, SCHEDULE)
 
 
 def small(seed=0, **settings):
@@ -242,11 +245,11 @@ def unfit(outputs=2, inputs=2, statistics=False):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: small(prediction="score"), "prediction: got 'score', expected one of image, noise, velocity"),
+        (lambda: small(prediction="score"), "prediction: got 'score', expected one of 'image', 'noise', 'velocity'"),
         (lambda: small(weighting="score"), "weighting: got 'score', expected one of"),
         (lambda: diffusion.target("score", 0, 0, 1, 0), "kind: got 'score', expected one of"),
-        (lambda: small(ema=1.0), "ema: got 1.0, expected a number >= 0 and < 1"),
-        (lambda: small(bounds=(1, 0)), "bounds: got 1 and 0, expected the smaller number first"),
+        (lambda: small(ema=1.0), "ema: got 1.0, expected a finite number >= 0 and < 1"),
+        (lambda: small(bounds=(1, 0)), r"bounds: got \(1.0, 0.0\), expected the smallest and"),
         (
             lambda: diffusion.Diffusion(diffusion.denoising_network(2), seed=-1),
             "seed: got -1, expected an integer >= 0",
@@ -258,9 +261,70 @@ def unfit(outputs=2, inputs=2, statistics=False):
         (lambda: diffusion.denoising_network(2, blocks=1.5), "blocks: got 1.5, expected an integer >= 1"),
         (lambda: small().sample(0, seed=0), "count: got 0, expected an integer >= 1"),
         (lambda: small().sample(1, seed=0, steps=0), "steps: got 0, expected an integer >= 1"),
-        (lambda: small().sample(1, seed=0, scatter=2), "scatter: got 2, expected a number from 0 to 1"),
+        (lambda: small().sample(1, seed=0, scatter=2), "scatter: got 2, expected a finite number >= 0"),
+        (lambda: small().sample(1, seed=2**32), "seed: got 4294967296, expected an integer from 0 to 4294967295"),
+        (lambda: small(bounds=1), "bounds: got 1, expected a sequence of numbers"),
+        (lambda: small(schedule=(1.0, 0.01)), r"schedule: got \(1.0, 0.01\), expected a Schedule"),
+        (lambda: diffusion.Diffusion(None), "network: got None, expected a keras.Model"),
+        (lambda: diffusion.Diffusion(keras.Sequential()), "network: maps None to None, expected"),
+        (lambda: diffusion.Schedule(power=0), "power: got 0, expected a finite number > 0"),
+        (lambda: diffusion.Schedule(least_signal=1), "least_signal: got 1, expected a finite number >= 0 and < 1"),
+        (lambda: SCHEDULE.rates("now"), "times: got dtype <U3, expected numbers"),
+        (lambda: diffusion.denoising_network(2, frequencies=1), "frequencies: got 1, expected a sequence of numbers"),
+        (lambda: small().denoise(np.zeros((5, 3)), TIMES), r"noisy: got shape \(5, 3\), expected \(n, 2\)"),
+        (lambda: small().denoise(np.zeros((5, 2)), 0.5), r"times: got shape \(\), expected \(5,\)"),
+        (lambda: diffusion.exact_denoiser([1], SCHEDULE), r"mixture: got \[1\], expected a Mixture"),
+        (lambda: diffusion.exact_denoiser(PAIR, 2.0), "schedule: got 2.0, expected a Schedule"),
+        (
+            lambda: EXACT(ROWS, TIMES[:1]),
+            r"times: got shape \(1,\), expected \(5,\)",
+        ),
     ],
 )
-def test_bad_input_is_named(call, message):
+def test_bad_settings_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: diffusion.target("noise", ROWS, ROWS[:1], 1.0, 0.0), r"noise: got shape \(1, 2\), expected \(5, 2\)"),
+        (
+            lambda: diffusion.target("noise", ROWS, ROWS, TIMES, 0.0),
+            r"signal_rate: got shape \(5,\), expected a number",
+        ),
+        (
+            lambda: diffusion.target("noise", ROWS, ROWS, 1.0, ROWS[:2]),
+            r"noise_rate: got shape \(2, 2\), expected a numb",
+        ),
+        (lambda: diffusion.clean_image("score", ROWS, ROWS, 1.0, 0.0), "kind: got 'score', expected one of"),
+        (lambda: diffusion.clean_image("noise", ROWS[:1], ROWS, 1.0, 0.0), r"output: got shape \(1, 2\), expected"),
+        (lambda: diffusion.loss_weight("score", "noise", 1.0, 0.0), "prediction: got 'score', expected one of"),
+        (lambda: diffusion.loss_weight("noise", None, 1.0, 0.0), "weighting: got None, expected one of"),
+        (lambda: diffusion.loss_weight("noise", "noise", 1.0, TIMES), r"noise_rate: got shape \(5,\), expected \(\)"),
+        (lambda: diffusion.step(ROWS, ROWS[0], NOW, THEN), r"clean: got shape \(2,\), expected \(5, 2\)"),
+        (
+            lambda: diffusion.step(ROWS, ROWS, 0.5, THEN),
+            "rates: got float, expected the pair that Schedule.rates returns",
+        ),
+        (lambda: diffusion.step(ROWS, ROWS, NOW, (TIMES, 0.1)), r"next_rates: got shape \(5,\), expected a number"),
+        (lambda: diffusion.step(ROWS, ROWS, NOW, THEN, 1.5, ROWS), "scatter: got 1.5, expected a finite number >= 0"),
+        (lambda: diffusion.step(ROWS, ROWS, NOW, THEN, 1.0), r"fresh: got shape \(\), expected \(5, 2\)"),
+        (lambda: diffusion.walk(None, ROWS, SCHEDULE, 2, KEY), "denoise: got None, expected a function"),
+        (lambda: diffusion.walk(EXACT, ROWS[0], SCHEDULE, 2, KEY), r"noise: got shape \(2,\), expected \(n, n\)"),
+        (lambda: diffusion.walk(EXACT, ROWS, None, 2, KEY), "schedule: got None, expected a Schedule"),
+        (lambda: diffusion.walk(EXACT, ROWS, SCHEDULE, 2, 0), r"key: got int, expected .*jax\.random\.key\(seed\)"),
+        (
+            lambda: diffusion.walk(EXACT, ROWS, SCHEDULE, 2, KEY, "DDPM"),
+            "scatter: got 'DDPM', expected a finite number",
+        ),
+        (
+            lambda: diffusion.walk(lambda x, t: t, ROWS, SCHEDULE, 2, KEY),
+            r"denoise: got shape \(5,\), expected \(5, 2\)",
+        ),
+    ],
+)
+def test_bad_steps_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers import conditional, metrics, storage
+from helpers import conditional, metrics, results
 from helpers.widgets import digits_on_request, networks
 
 
@@ -11,7 +11,7 @@ from helpers.widgets import digits_on_request, networks
 def drawn():
     """Digits of the stored generator and of the figure's, from the same latents, and the classes asked for."""
     whole, _ = conditional.conditional_networks()
-    whole.set_weights(storage.load_weights(digits_on_request.STORED))
+    whole.set_weights(results.weights(*digits_on_request.STORED))
     labels = np.arange(500) % 10
     latents = conditional.ask(labels, 26, seed=77)  # not those that the narrow network was made on
     images = whole.predict(latents, verbose=0)[:, :784]

@@ -1,12 +1,14 @@
 """Images come back in order, at one size, from 0 to 1; a file that cannot be used is named; no picture in two parts."""
 
 import re
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from helpers import folders
 
@@ -126,6 +128,124 @@ def test_every_common_mode_is_read(mode, tmp_path):
     assert np.allclose(load(tmp_path)[0, ..., 0], np.asarray(grey) / 255)
 
 
+# --- Which files count -----------------------------------------------------------------------------------------------
+
+
+def names(folder):
+    """Return the names of the image files below a folder, relative to it."""
+    return [file.relative_to(folder).as_posix() for file in folders.image_files(folder)]
+
+
+@pytest.mark.parametrize("hidden", [".ipynb_checkpoints", ".Trash", "__MACOSX", "sub/.thumbs", "@eaDir/deep"])
+def test_hidden_folders_are_left_out(folder, hidden):
+    save(folder / hidden / "old.png", noise(8, 8))
+    assert names(folder) == ["a.png", "b.png", "sub/c.png"]
+    assert len(load(folder)) == 3
+
+
+def test_a_folder_that_lies_in_a_hidden_one_is_read(tmp_path):
+    save(tmp_path / ".data" / "a.png", noise(8, 8))
+    assert len(load(tmp_path / ".data")) == 1
+
+
+def test_the_own_folder_may_be_written_as_a_tilde(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))
+    assert np.array_equal(load(f"~/{folder.name}"), load(folder))
+
+
+def test_linked_folders_are_followed_once_and_loops_end(folder, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    save(outside / "d.png", noise(8, 8))
+    for name, target in {"far": outside, "farther": outside, "a_twin": folder / "sub", "up": folder.parent}.items():
+        (folder / name).symlink_to(target, target_is_directory=True)
+    (folder / "sub" / "loop").symlink_to(folder, target_is_directory=True)
+    assert names(folder) == ["a.png", "b.png", "far/d.png", "sub/c.png"]
+    assert len(load(folder)) == 4
+
+
+def test_links_to_nothing_are_named(folder):
+    (folder / "bad.png").symlink_to(folder / "gone.png")
+    refused(folder, one_file("cannot be read ("))
+    (folder / "bad.png").unlink()
+    (folder / "class").symlink_to(folder / "gone")
+    with pytest.warns(UserWarning, match=r"^path: 1 file in .* is left out: 1 links to nothing; mend the links\.$"):
+        assert len(load(folder)) == 3
+
+
+@pytest.mark.parametrize(
+    "ending",
+    ["BMP", "dib", "Gif", "jfif", "jpe", "JPEG", "jpg", "PNG", "pgm", "pnm", "ppm", "tga", "TIF", "tiff"],
+)
+def test_formats_that_pillow_reads_are_accepted(tmp_path, ending):
+    save(tmp_path / f"a.{ending}", np.full((8, 8), 128, "uint8"))
+    assert np.allclose(load(tmp_path), 128 / 255, atol=0.01)
+
+
+@pytest.mark.parametrize(("ending", "codec"), [("webp", "webp"), ("avif", "avif"), ("jp2", "jpg_2000")])
+def test_formats_that_some_pillows_read_are_accepted_or_named(folder, ending, codec):
+    if codec in features.get_supported():
+        save(folder / f"d.{ending}", np.full((8, 8), 128, "uint8"))
+        assert np.allclose(load(folder)[2], 128 / 255, atol=0.02)
+    else:
+        (folder / f"d.{ending}").write_bytes(b"not read")
+        with pytest.warns(UserWarning, match=rf"left out: 1 \.{ending}"):
+            load(folder)
+
+
+def test_pictures_of_other_formats_are_named_in_one_warning(folder):
+    for name in ("b.svg", "c.CR2", "sub/d.nef", "sub/E.NEF", ".hidden.dng", "notes.txt", "labels.csv"):
+        (folder / name).write_bytes(b"not read")
+    message = rf"^path: 4 files in {re.escape(str(folder))} are left out: 1 \.cr2, 2 \.nef, 1 \.svg; convert them"
+    for function in (load, folders.image_files):
+        with pytest.warns(UserWarning, match=message) as caught:
+            assert len(function(folder)) == 3
+        assert len(caught) == 1
+
+
+def test_the_warning_points_at_the_line_that_called(folder):
+    (folder / "b.svg").write_bytes(b"not read")
+    for function, options in ((folders.load_folder, dict(size=8, least=1)), (folders.image_files, {})):
+        with pytest.warns(UserWarning, match="left out") as caught:
+            function(folder, **options)
+        assert caught[0].filename == __file__
+
+
+def test_a_plug_in_of_pillow_counts(folder, monkeypatch):
+    save(folder / "d.png", noise(8, 8)).rename(folder / "d.heic")
+    monkeypatch.delitem(Image.registered_extensions(), ".heic", raising=False)
+    with pytest.warns(UserWarning, match=r"1 file in .* is left out: 1 \.heic; convert them, e\.g\. to PNG"):
+        assert len(load(folder)) == 3
+    monkeypatch.setitem(Image.registered_extensions(), ".heic", "PNG")
+    assert len(load(folder)) == 4
+
+
+def test_twelve_bits_stored_in_sixteen_are_named(tmp_path):
+    for number, white in enumerate([4000, 4095]):
+        save(tmp_path / f"{number}.png", np.linspace(0, white, 64).reshape(8, 8).astype("uint16"))
+    save(tmp_path / "c.png", noise(8, 8))  # eight bits say nothing about the others
+    with pytest.warns(
+        UserWarning, match=r"^path: no file of 16 bits in .*, 2 in all, has a level above 4095"
+    ) as caught:
+        images = load(tmp_path)
+    assert len(caught) == 1
+    assert np.isclose((images[1] * (65535 / 4095)).max(), 1, atol=1e-5)  # the mend that the message names
+    save(tmp_path / "d.png", np.full((8, 8), 4096, "uint16"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(tmp_path)
+
+
+def test_sixteen_bits_of_a_portable_grey_map_keep_their_levels(tmp_path):
+    pixels = RNG.integers(0, 65536, (8, 8), dtype="uint16")
+    (tmp_path / "a.pgm").write_bytes(b"P5 8 8 65535\n" + pixels.astype(">u2").tobytes())
+    twelve = pixels // 16
+    (tmp_path / "b.pgm").write_bytes(b"P5 8 8 4095\n" + twelve.astype(">u2").tobytes())
+    images = load(tmp_path)[..., 0]
+    assert np.allclose(images[0], pixels / 65535, atol=1e-6)
+    assert np.allclose(images[1], twelve / 4095, atol=1e-5)
+
+
 # --- What cannot be used ---------------------------------------------------------------------------------------------
 
 
@@ -170,21 +290,20 @@ def test_an_image_too_small_is_named(folder):
 
 def test_other_proportions_are_named(folder):
     save(folder / "bad.png", noise(8, 9))
-    refused(folder, one_file("is 9 wide, 8 high, other proportions than 8 to 8: see fit"))
+    mend = 'choose fit="crop" or fit="pad"'
+    refused(folder, one_file(f"is 9 wide, 8 high, other proportions than 8 to 8: {mend}"))
 
 
 def test_colour_among_grey_is_named(folder):
     save(folder / "bad.png", noise(8, 8, 3))
-    refused(
-        folder, one_file("is coloured, expected grey: convert=True would turn it grey; grey=False loads all in colour")
-    )
+    refused(folder, one_file("is coloured, expected grey: grey=False loads all in colour, convert=True turns it grey"))
 
 
 def test_grey_among_colour_is_named(tmp_path):
     for name in "abc":
         save(tmp_path / f"{name}.png", noise(8, 8, 3))
     save(tmp_path / "bad.png", noise(8, 8))
-    refused(tmp_path, one_file("is grey, expected coloured: convert=True would turn it coloured"), grey=False)
+    refused(tmp_path, one_file("is grey, expected coloured: convert=True gives it three equal channels"), grey=False)
 
 
 def test_pixels_without_a_white_are_named(tmp_path):
@@ -209,8 +328,9 @@ def test_too_few_images_are_an_error(folder):
 
 def test_a_folder_without_images_is_an_error(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
-    refused(tmp_path, r"path: got no image in .* \(1 other files\), expected names in \.bmp, \.gif")
-    refused(tmp_path / "none", "path: got .*, which is no folder")
+    refused(tmp_path, r"path: got no image in .* \(1 other files\), expected names in \.apng, \.bmp")
+    (tmp_path / "photo.CR2").write_bytes(b"raw")
+    refused(tmp_path, r"path: got no image in .* \(2 other files: convert 1 \.cr2\), expected names in")
 
 
 @pytest.mark.parametrize(
@@ -220,11 +340,67 @@ def test_a_folder_without_images_is_an_error(tmp_path):
         (dict(size=2.5), "size: got 2.5, expected an integer"),
         (dict(size=(8, 8, 1)), r"size: got \(8, 8, 1\), expected one integer or two"),
         (dict(fit="stretch"), "fit: got 'stretch', expected one of None, 'crop', 'pad'"),
-        (dict(background=255), "background: got values from 255 to 255, expected 0 to 1"),
+        (dict(fit=True), "fit: got True, expected one of None, 'crop', 'pad'"),
+        (dict(background=255), "background: got 255, expected a finite number >= 0 and <= 1"),
+        (dict(background=np.nan), "background: got nan, expected a finite number >= 0 and <= 1"),
+        (dict(background=(0, 0, 0)), r"background: got \(0, 0, 0\), expected a finite number"),
+        (dict(size=None), "size: got None, expected an integer >= 1"),
+        (dict(size="8"), "size: got '8', expected an integer >= 1"),
+        (dict(size=(8, np.nan)), "size: got nan, expected an integer >= 1"),
+        (dict(size=True), "size: got True, expected an integer >= 1"),
+        (dict(grey="no"), "grey: got 'no', expected one of True, False"),
+        (dict(grey=None), "grey: got None, expected one of True, False"),
+        (dict(convert=np.zeros(2)), r"convert: got array\(\[0., 0.\]\), expected one of True, False"),
+        (dict(progress=True), "progress: got True, expected a function such as tqdm.tqdm"),
     ],
 )
 def test_bad_arguments_are_named(folder, options, message):
     refused(folder, message, **options)
+
+
+@pytest.mark.parametrize("size", [8, (8,), [8, 8], np.array([8, 8]), np.int64(8), np.array(8)])
+def test_a_size_is_one_number_or_two(folder, size):
+    assert load(folder, size).shape == (3, 8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (None, "path: got None, expected the name of a folder"),
+        (3, "path: got 3, expected the name of a folder"),
+        ("", "path: got '', expected the name of a folder"),  # pathlib takes it for the current folder
+        ([Path("a")], "path: got .*, expected the name of a folder"),
+        ("pictures/none", "path: got pictures/none, which is no folder: looked for it in /"),
+        ("/pictures/none", r"path: got /pictures/none, which is no folder\.$"),
+        ("~nobody-of-this-name/pictures", "path: got ~nobody.*, but the home folder of this user is not known"),
+    ],
+)
+def test_a_path_that_is_no_folder_is_named(path, message):
+    for function in (load, folders.image_files):
+        with pytest.raises(ValueError, match="^" + message):
+            function(path)
+
+
+def test_a_path_that_is_a_file_is_named(folder):
+    refused(folder / "a.png", r"path: got .*a\.png, which is a file, expected a folder of images: unpack an archive")
+
+
+def test_a_folder_that_cannot_be_searched_is_named(folder, monkeypatch):
+    monkeypatch.setattr(Path, "iterdir", lambda path: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    refused(folder, r"path: cannot look into .* \(Permission denied\)")
+
+
+@pytest.mark.parametrize(
+    ("progress", "message"),
+    [
+        (print, "progress: got a function that returns None, expected one that returns the files"),
+        (lambda files: files[:2], r"progress: got None in row 2, expected .*c\.png: each file once, in order"),
+        (lambda files: files[::-1], r"progress: got .*c\.png in row 0, expected .*a\.png"),
+        (enumerate, r"progress: got \(0, .*a\.png.* in row 0, expected .*a\.png"),
+    ],
+)
+def test_a_progress_bar_that_loses_files_is_named(folder, progress, message):
+    refused(folder, message, progress=progress)
 
 
 def test_least_is_checked(folder):
@@ -268,12 +444,39 @@ def test_a_split_depends_on_its_seed_alone():
 
 
 @pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (None, "images: got None, expected an array"),
+        (3.5, "images: got one number, expected an array"),
+        (np.array(["a.png", "b.png"]), "images: got dtype <U5, expected numbers"),
+        ([np.zeros((2, 2)), np.zeros((3, 3))], "images: got list that makes no array"),
+        (np.full((2, 2), np.nan), "images: got 4 values that are NaN or infinite"),
+    ],
+)
+def test_images_that_are_none_are_named(images, message):
+    for function in (folders.duplicates, folders.split):
+        with pytest.raises(ValueError, match="^" + message):
+            function(images)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, None, np.nan])
+def test_bad_seeds_are_named(seed):
+    with pytest.raises(ValueError, match=r"^seed: got .*, expected an integer >= 0"):
+        folders.split(np.arange(100), seed=seed)
+
+
+def test_images_of_two_kinds_of_numbers_are_told_apart_by_their_own_digits():
+    images = np.array([[1.0], [1 + 1e-12], [1.0]])
+    assert folders.duplicates(images) == [[0, 2]]  # in single precision all three are equal
+
+
+@pytest.mark.parametrize(
     ("fractions", "message"),
     [
         ((0.5, 0.4), "fractions: got a sum of 0.9, expected 1"),
         ((1.5, -0.5), "fractions: got values from -0.5 to 1.5, expected 0 to 1"),
         ((0.99, 0.01), "fractions: part 2 of 10 images is empty, expected at least one"),
-        (0.5, r"fractions: got shape \(\), expected \(n\)"),
+        (0.5, r"fractions: got shape \(\), expected \(n,\)"),
     ],
 )
 def test_bad_fractions_are_named(fractions, message):

@@ -386,9 +386,9 @@ def test_fit_names_what_is_wrong_with_the_images(images, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"loss": "wgan"}, "loss: got 'wgan', expected one of minimax"),
-        ({"r1": -1}, "r1: got -1, expected a number >= 0"),
-        ({"ema": 1.0}, "ema: got 1.0, expected a number >= 0 and < 1"),
+        ({"loss": "wgan"}, "loss: got 'wgan', expected one of 'minimax'"),
+        ({"r1": -1}, "r1: got -1, expected a finite number >= 0"),
+        ({"ema": 1.0}, "ema: got 1.0, expected a finite number >= 0 and < 1"),
         ({"r2": float("nan")}, "r2: got nan"),
         ({"penalty_batch": 0}, "penalty_batch: got 0, expected an integer >= 1"),
     ],

@@ -70,6 +70,14 @@ def test_penalties_of_the_tied_layer_reach_the_loss():
     assert model.evaluate(x, x, verbose=0) == pytest.approx(error + penalty, rel=1e-5)
 
 
+def test_bad_arguments_of_the_tied_layer_are_named(tied):
+    _, dense = tied
+    with pytest.raises(ValueError, match="activation: got 'relux', expected a name that Keras knows"):
+        TiedDense(dense, "relux")
+    with pytest.raises(ValueError, match=r"inputs: got shape \(5, 6\), expected \(..., 3\)"):
+        TiedDense(dense)(np.zeros((5, 6)))
+
+
 @pytest.mark.parametrize("dense", [None, keras.layers.Dense(3), keras.layers.Flatten()])
 def test_tied_dense_wants_a_built_dense_layer(dense):
     with pytest.raises(ValueError, match=r"^dense: got .*expected a built keras.layers.Dense"):
@@ -96,6 +104,10 @@ def test_noise_goes_on_after_saving(tmp_path):
 def test_a_bad_seed_is_named():
     with pytest.raises(ValueError, match=r"^seed: got -1"):
         StandardNormal(seed=-1)
+    with pytest.raises(ValueError, match=r"^seed: got 4294967296"):
+        StandardNormal(seed=2**32)
+    with pytest.raises(ValueError, match="samples: got 0, expected an integer >= 1"):
+        StandardNormal()(np.zeros(3), samples=0)
 
 
 # --- Convolutions as matrix products ---------------------------------------------------------------------------------
@@ -135,6 +147,38 @@ def test_convolutions_survive_a_file(layer, tmp_path):
     assert np.array_equal(keras.saving.load_model(tmp_path / "model.keras")(images), model(images))
 
 
-def test_bad_convolutions_are_named():
-    with pytest.raises(ValueError, match="strides: got 3, expected an integer from 1 to 2"):
-        MatmulConv2D(4, 2, 3)
+@pytest.mark.parametrize("layer", [MatmulConv2D, MatmulConv2DTranspose])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"strides": 3}, "strides: got 3, expected an integer from 1 to 2"),
+        ({"filters": 0}, "filters: got 0, expected an integer >= 1"),
+        ({"kernel_size": (2, 2)}, r"kernel_size: got \(2, 2\), expected an integer >= 1"),
+        ({"activation": "relux"}, "activation: got 'relux', expected a name that Keras knows"),
+        ({"use_bias": "no"}, "use_bias: got 'no', expected one of False, True"),
+    ],
+)
+def test_bad_convolutions_are_named(layer, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        layer(**{"filters": 4, "kernel_size": 2, **wrong})
+
+
+@pytest.mark.parametrize("layer", [MatmulConv2D, MatmulConv2DTranspose])
+def test_convolutions_want_images_with_their_channels(layer):
+    with pytest.raises(ValueError, match=r"images: got shape \(2, 5, 3\), expected \(n, n, n, 3\)"):
+        layer(4, 2)(np.zeros((2, 5, 3)))
+    assert layer(4, 2)(keras.Input((None, 5, 3))).shape == (None, None, 5, 4)
+    used = layer(4, 2)
+    used(np.zeros((2, 5, 5, 3)))
+    with pytest.raises(ValueError, match=r"images: got shape \(2, 5, 5, 1\), expected \(n, n, n, 3\)"):
+        used(np.zeros((2, 5, 5, 1)))
+
+
+@pytest.mark.parametrize("layer", [MatmulConv2D, MatmulConv2DTranspose])
+def test_channels_first_is_refused(layer):
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match=r"image_data_format: .*'channels_first'.*set_image_data_format"):
+            layer(4, 2)
+    finally:
+        keras.config.set_image_data_format("channels_last")

@@ -128,7 +128,7 @@ def test_noise_is_far_from_digits(mnist, test_features):
 
 
 def test_no_image_is_an_error():
-    with pytest.raises(ValueError, match="images: got no image"):
+    with pytest.raises(ValueError, match="images: got 0 rows, expected at least 1"):
         metrics.class_shares(np.zeros((0, 784)))
 
 
@@ -153,6 +153,55 @@ def test_squared_error_and_psnr():
     assert metrics.psnr(images, reconstructions) == pytest.approx(expected, rel=1e-5)
     with pytest.raises(ValueError, match=r"^reconstructions: got shape \(2, 784\), expected \(2, 28, 28, 1\)"):
         metrics.squared_error(images, reconstructions.reshape(2, 784))
+
+
+def bytes_of(seed, count=2):
+    return np.random.default_rng(seed).integers(0, 256, (count, 28, 28), "uint8")
+
+
+def test_squared_errors_of_codes_and_of_bytes_as_floats_are_right():
+    codes = np.array([[-3.0, 40.0], [0.0, 2.0]])
+    assert metrics.squared_error(codes, 0 * codes).tolist() == [9 + 1600, 4]
+    first, second = (bytes_of(seed).astype("float32") for seed in (0, 1))
+    expected = ((first.astype(int) - second.astype(int)) ** 2).sum(axis=(1, 2))
+    assert np.allclose(metrics.squared_error(first, second), expected)
+
+
+def test_halves_do_not_overflow():
+    white = np.full((1, 28, 28), 10, "float16")
+    assert metrics.squared_error(white, 0 * white) == [78_400]
+
+
+@pytest.mark.parametrize("measure", [metrics.squared_error, metrics.psnr])
+@pytest.mark.parametrize(
+    ("images", "reconstructions", "message"),
+    [
+        (bytes_of(0), bytes_of(1), r"^images: got values from 0 to 255, .*divided by 255\?"),
+        (np.zeros((2, 28, 28)), bytes_of(1), r"^reconstructions: got values from 0 to 255, .*divided by 255\?"),
+        (np.zeros((2, 784)), np.zeros((2, 28, 28, 1)), r"^reconstructions: got shape .*, expected \(2, 784\)"),
+        (np.zeros((2, 784)), np.zeros((1, 784)), r"^reconstructions: got shape \(1, 784\), expected \(2, 784\)"),
+        (np.zeros((0, 784)), np.zeros((0, 784)), "^images: got 0 rows, expected at least 1"),
+        (np.full((2, 784), np.nan), np.zeros((2, 784)), "^images: got 1568 values that are NaN"),
+        (np.zeros((2, 784)), np.full((2, 784), np.inf), "^reconstructions: got 1568 values that are NaN"),
+        (None, np.zeros((2, 784)), "^images: got None"),
+    ],
+)
+def test_bad_images_have_no_error(measure, images, reconstructions, message):
+    with pytest.raises(ValueError, match=message):
+        measure(images, reconstructions)
+
+
+def test_psnr_wants_a_peak_of_1_and_no_exact_copy():
+    images = bytes_of(0) / 255
+    with pytest.raises(ValueError, match=r"^images: got values from 0 to 255, .*divided by 255\?"):
+        metrics.psnr(255 * images, 254 * images)
+    with pytest.raises(ValueError, match=r"^reconstructions: got a mean squared error of .*divided by 255\?"):
+        metrics.psnr(images, 255 * images)
+    with pytest.raises(ValueError, match=r"^reconstructions: image 1 is an exact copy"):
+        metrics.psnr(images, np.stack([images[0] / 2, images[1]]))
+    assert metrics.psnr(images, images + np.random.default_rng(0).normal(size=images.shape) / 2) == pytest.approx(
+        -10 * np.log10(0.25), abs=0.2
+    )
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +252,12 @@ def test_importance_sampling_wants_binary_images(vae):
         metrics.importance_log_likelihood(vae, np.zeros((2, 13)))
     with pytest.raises(ValueError, match=r"^samples: got 0"):
         metrics.importance_log_likelihood(vae, np.zeros((2, 12)), samples=0)
+    with pytest.raises(ValueError, match=r"^images: got 0 rows"):
+        metrics.importance_log_likelihood(vae, np.zeros((0, 12)))
+    with pytest.raises(ValueError, match=r"^seed: got 4294967296"):
+        metrics.importance_log_likelihood(vae, np.zeros((2, 12)), seed=2**32)
+    with pytest.raises(ValueError, match=r"^vae: got .*, expected a helpers.autoencoders.VariationalAutoencoder"):
+        metrics.importance_log_likelihood(vae.encoder, np.zeros((2, 12)))
 
 
 def test_active_units(binary):
@@ -212,6 +267,12 @@ def test_active_units(binary):
     kernel[:, 1] = 0  # the second latent's mean no longer depends on the image
     vae.encoder.layers[-1].set_weights([kernel, bias])
     assert metrics.active_units(vae, binary).tolist() == [True, False, True]
+    with pytest.raises(ValueError, match=r"^images: got 1 rows, expected at least 2"):
+        metrics.active_units(vae, binary[:1])
+    with pytest.raises(ValueError, match=r"^images: got values from 0 to 255"):
+        metrics.active_units(vae, 255 * binary)
+    with pytest.raises(ValueError, match=r"^threshold: got None"):
+        metrics.active_units(vae, binary, None)
 
 
 # --- Kernel distance -------------------------------------------------------------------------------------------------
@@ -326,7 +387,25 @@ def test_nearest_neighbours_are_found_over_blocks():
         ),
         (lambda: metrics.kernel_distance(np.zeros((1, 2)), np.zeros((4, 2))), "features_a: got 1 rows, expected at le"),
         (lambda: metrics.parzen_log_likelihood(np.zeros((3, 2)), np.zeros((3, 2)), 0), "sigma: got 0, expected .* > 0"),
+        (
+            lambda: metrics.parzen_log_likelihood(np.zeros((3, 2)), np.zeros((3, 2)), np.nan),
+            "sigma: got nan, expected",
+        ),
         (lambda: metrics.mode_coverage(np.zeros((3, 3)), datasets.ring()), "points: got 3 numbers a row, expected 2"),
+        (lambda: metrics.mode_coverage(np.zeros((3, 2)), (np.zeros((1, 2)), 1)), "mixture: got .*, expected a Mixture"),
+        (
+            lambda: metrics.mode_coverage(np.zeros((3, 2)), datasets.ring(std=0)),
+            "mixture: got modes with a standard deviation of 0",
+        ),
+        (
+            lambda: metrics.neighbour_metrics(np.zeros((5, 2)), np.zeros((4, 2)), 1, "no"),
+            "inclusive: got 'no', expected one of False, True",
+        ),
+        (lambda: metrics.expected_coverage(5, 9, 5), "k: got 5, expected an integer from 1 to 4"),
+        (lambda: metrics.expected_coverage(5.5, 9, 2), "real_count: got 5.5, expected an integer >= 2"),
+        (lambda: metrics.expected_coverage(5, 0, 2), "fake_count: got 0, expected an integer >= 1"),
+        (lambda: metrics.frechet_digit_distance(np.zeros((2, 784)), np.zeros((1, 784))), "images_b: got 1 rows"),
+        (lambda: metrics.load_classifier(None), "path: got None, expected a path"),
     ],
 )
 def test_bad_sets_are_named(call, message):

@@ -109,12 +109,39 @@ def test_networks_and_schedule_survive_a_file(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(weights_of(gan), weights_of(loaded), strict=True))
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: points.RandomBits(3)(np.zeros((4, 2))), "latents: got 2 numbers a row, expected at least the 3 bits"),
+        (lambda: points.RandomBits(1)(np.zeros(4)), r"latents: got shape \(4,\), expected \(n, n\)"),
+        (lambda: points.FourierFeatures(2), "frequencies: got 2, expected a sequence of numbers"),
+        (lambda: points.FourierFeatures(["1"]), "frequencies: got '1', expected a finite number"),
+        (lambda: points.FourierFeatures((1,))(np.zeros(4)), r"points: got shape \(4,\), expected \(n, n\)"),
+        (lambda: points.Pack(3)(np.zeros((4, 2))), "points: got 4 rows, expected a multiple of the 3 in a pack"),
+        (lambda: points.point_networks(normals=0), "normals: got 0, expected an integer >= 1"),
+        (lambda: points.point_networks(bits=1.5), "bits: got 1.5, expected an integer >= 0"),
+        (lambda: points.point_networks(units=8), "units: got 8, expected a sequence of numbers"),
+        (lambda: points.point_networks(pack=0), "pack: got 0, expected an integer >= 1"),
+        (lambda: points.point_networks(spectral="no"), "spectral: got 'no', expected one of False, True"),
+        (lambda: points.point_networks(dimension=None), "dimension: got None, expected an integer >= 1"),
+    ],
+)
+def test_bad_networks_and_inputs_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_frequencies_may_be_an_array():
+    _, discriminator = points.point_networks(units=(4,), frequencies=np.array([1.0, 2.0]))
+    assert discriminator.layers[0].frequencies == (1, 2)
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="steps: got 10, expected a multiple of points, 3"):
         gans.train_scanned([build()], draw, 10, points=3)
     with pytest.raises(ValueError, match="bits: got -1, expected an integer >= 0"):
         points.RandomBits(-1)
-    with pytest.raises(ValueError, match="r1: got -1, expected a number >= 0"):
+    with pytest.raises(ValueError, match="r1: got -1, expected a finite number >= 0"):
         build().compile(keras.optimizers.Adam(), keras.optimizers.Adam(), r1=-1)
 
 

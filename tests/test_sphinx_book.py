@@ -15,6 +15,7 @@ from tools.sphinx_book import (
     claim_row,
     live_figure,
     readable,
+    run_row,
     title,
 )
 
@@ -92,6 +93,10 @@ def test_status_page_shows_every_claim_and_what_is_not_met(book):
     assert '<th class="head"' in html
     assert 'href="two.html"' in html
     assert "Knuth" in html
+
+
+def test_a_run_without_a_measure_of_memory_says_so():  # Windows has none
+    assert run_row("one", "Chapter one", RECORD | {"peak_memory_gib": None})[2] == "not measured"
 
 
 @pytest.mark.filterwarnings("default")

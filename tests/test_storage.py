@@ -1,5 +1,8 @@
 """Stored weights come back as they were, to the precision that was asked for."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 
@@ -47,10 +50,85 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         storage.save_weights(path, WEIGHTS[:1])
     assert len(storage.load_weights(path)) == 3
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_bad_input_is_named(tmp_path):
-    with pytest.raises(ValueError, match="stored_as: got 'int4'"):
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_failing_disk_leaves_the_old_file_and_names_it(tmp_path, monkeypatch, code):
+    path = tmp_path / "weights.npz"
+    storage.save_weights(path, WEIGHTS)
+
+    def fail(file, **arrays):
+        file.write_bytes(b"half")
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(np, "savez_compressed", fail)
+    with pytest.raises(OSError, match=rf"path: .*weights\.npz cannot be written \({os.strerror(code)}\), expected"):
+        storage.save_weights(path, WEIGHTS[:1])
+    assert len(storage.load_weights(path)) == 3
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(OSError, match=r"path: .*nowhere/x\.npz cannot be written"):
+        storage.save_weights(tmp_path / "nowhere" / "x.npz", WEIGHTS)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_is_read_only_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OSError, match=r"x\.npz cannot be written \(Permission denied\)"):
+        storage.save_weights(tmp_path / "x.npz", WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("x.h5", "path: got 'x.h5', expected a name that ends in .npz"),
+        ("x", "path: got 'x', expected a name that ends in .npz"),
+        (None, "path: got None, expected the name of a file"),
+        (3, "path: got 3, expected the name of a file"),
+    ],
+)
+def test_bad_paths_are_named(tmp_path, monkeypatch, path, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        storage.save_weights(path, WEIGHTS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (None, "weights: got NoneType, expected a list of arrays"),
+        (WEIGHTS[0], "weights: got ndarray, expected a list of arrays"),
+        ({"kernel": WEIGHTS[0]}, "weights: got dict, expected a list of arrays"),
+        ([], "weights: got an empty list, expected at least one array"),
+        ([WEIGHTS[0], None], "weights: number 1: got None, expected an array"),
+        ([np.array([object()])], "weights: number 0: got dtype object, expected numbers"),
+        ([np.zeros((0, 3))], r"weights: number 0 has shape \(0, 3\), expected at least one value"),
+        ([np.float32([[1, np.nan]])], "weights: number 0: got 1 values that are NaN or infinite"),
+        ([np.float32([1e9])], "weights: number 0 holds values that float16 cannot"),
+    ],
+)
+@pytest.mark.parametrize("stored_as", storage.FORMATS)
+def test_bad_weights_are_named(tmp_path, weights, message, stored_as):
+    with pytest.raises(ValueError, match=message):
+        storage.save_weights(tmp_path / "x.npz", weights, stored_as)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_format_is_named(tmp_path):
+    with pytest.raises(ValueError, match="stored_as: got 'int4', expected one of 'float16', 'int8'"):
         storage.save_weights(tmp_path / "x.npz", WEIGHTS, "int4")
-    with pytest.raises(ValueError, match="weights: number 0"):
-        storage.save_weights(tmp_path / "x.npz", [np.float32([1e9])])
+
+
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path):
+    path = tmp_path / "x.npz"
+    with pytest.raises(RuntimeError, match=r"x\.npz: is missing\. Copy it anew from where it came, or write it anew"):
+        storage.load_weights(path)
+    path.write_bytes(b"no zip")
+    with pytest.raises(RuntimeError, match=r"x\.npz: cannot be used \(File is not a zip file\)\. Copy it anew"):
+        storage.load_weights(path)
+    with pytest.raises(ValueError, match="path: got None, expected the name of a file"):
+        storage.load_weights(None)

@@ -28,14 +28,24 @@ PINNED = ("keras", "jax")
 CELL = """# Gets the book where it is missing, as on Colab, with the Keras and JAX it needs. Does nothing elsewhere.
 import importlib.util, os, shutil, subprocess, sys
 
+
+def origin():
+    # of `helpers`; a folder without an __init__.py has none, and gives way to the package
+    return getattr(importlib.util.find_spec("helpers"), "origin", None)
+
+
 book = os.path.abspath("{name}")
-if importlib.util.find_spec("helpers") is None:
-    subprocess.run(["git", "clone", "--depth=1", "{address}", book], check=True)
+if origin() is None:
+    if not os.path.isdir(book):  # it is there when installing it failed
+        subprocess.run(["git", "clone", "--depth=1", "{address}", book], check=True)
     package = book + "[cuda]" if shutil.which("nvidia-smi") else book
     versions = {versions}
     pip = [sys.executable, "-m", "pip", "install", "--quiet"]
     subprocess.run([*pip, package, *versions], check=True)
     importlib.invalidate_caches()
+if not os.path.isfile(os.path.join(os.path.dirname(origin() or ""), "book.mplstyle")):
+    raise ImportError(f"helpers: got {{origin()}}, expected the book's package of that name, which it hides. "
+                      "Rename it, or uninstall it with pip, restart the kernel and run this cell again.")
 if os.path.isdir(book):
     os.chdir(os.path.join(book, "{folder}"))"""
 

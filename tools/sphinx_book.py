@@ -145,7 +145,8 @@ def claim_row(claim):
 def run_row(chapter, heading, run):
     """Return the cells of a chapter's report for `RUN_COLUMNS`, as Markdown."""
     versions = ", ".join(f"{package}\N{NO-BREAK SPACE}{version}" for package, version in run["versions"].items())
-    memory = f"{run['peak_memory_gib']:.2f} GiB"
+    peak = run["peak_memory_gib"]
+    memory = "not measured" if peak is None else f"{peak:.2f} GiB"
     date = run["date"].replace("-", "\N{NON-BREAKING HYPHEN}")
     return [f"{{doc}}`{heading} </{chapter}>`", f"{run['seconds']:.0f}", memory, date, run["device"], versions]
 

@@ -1,11 +1,10 @@
 """A digit redrawn from the first numbers of its code, as many as one likes, by PCA and by an autoencoder."""
 
 import functools
-import json
 
 from traitlets import Bytes, Dict, List, Unicode
 
-from helpers import sketch
+from helpers import results, sketch
 from helpers.widgets import networks
 from helpers.widgets.base import Figure
 from helpers.widgets.draw_a_digit import digit_bytes
@@ -39,7 +38,7 @@ def stored():
     pair = sketch.load_network("ordered")
     redrawing = networks.pack_chain(pair.encoder, pair.decoder)
     adding = networks.pack(sketch.load_network("components"))
-    runs = json.loads((sketch.RESULTS / "sketch.json").read_text(encoding="utf-8"))["runs"]
+    runs = results.read("sketch")["runs"]
     return {
         **dict(zip(("autoencoder_layers", "autoencoder_weights"), redrawing, strict=True)),
         **dict(zip(("components_layers", "components_weights"), adding, strict=True)),

@@ -1,17 +1,17 @@
 """A class-conditional generator that draws the digit one asks for, in a style that one moves."""
 
 import functools
-from pathlib import Path
 
 import keras
 import numpy as np
 from traitlets import Bytes, List, Unicode
 
-from helpers import conditional, storage
+from helpers import conditional, results
+from helpers.checks import check_kind, check_number
 from helpers.widgets import networks
 from helpers.widgets.base import Figure
 
-STORED = Path(__file__).parents[2] / "experiments" / "results" / "conditional_gan_0.npz"
+STORED = ("conditional_gan", 0)  # the experiment, and which of its networks
 RANKS = (128, 96)  # of the two large matrices
 LOOKED_AT = 600  # digits, as many of each class, for which the narrow network is made and the directions are found
 SEED = 5
@@ -45,7 +45,7 @@ def stored():
 
 def small_generator():
     """Return the stored generator, one-hot class and style (n, 26) → pixels (n, 784), with 4 narrow matrices for 2."""
-    arrays = storage.load_weights(STORED)
+    arrays = results.weights(*STORED)
     whole = _chain([26, 256, 512, 784])
     whole.set_weights(arrays)
     x = latents()
@@ -78,7 +78,8 @@ def latents():
 
 def strongest_directions(network, step=0.1):
     """Return the two directions of style, unit rows (2, 16), along which the pixels change most on average."""
-    x = latents()
+    check_kind("network", network, keras.Model, "what small_generator returns")
+    step, x = check_number("step", step, above=0), latents()
     moves = step * np.eye(x.shape[1], dtype="float32")[conditional.CLASSES :]
     before = network.predict(x, verbose=0)
     slopes = [(network.predict(x + move, verbose=0) - before).ravel() / step for move in moves]

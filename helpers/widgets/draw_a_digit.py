@@ -1,12 +1,11 @@
 """A field to draw a digit on, which an autoencoder redraws and a classifier names at every stroke."""
 
 import functools
-import json
 
 import numpy as np
 from traitlets import Bytes, Float, List, Unicode
 
-from helpers import datasets, sketch
+from helpers import datasets, results, sketch
 from helpers.widgets import networks
 from helpers.widgets.base import Figure
 
@@ -35,7 +34,7 @@ def stored():
     pair = sketch.load_network("codes")
     redrawing = networks.pack_chain(pair.encoder, pair.decoder)
     naming = networks.pack(sketch.load_network("classes"))
-    runs = json.loads((sketch.RESULTS / "sketch.json").read_text(encoding="utf-8"))["runs"]
+    runs = results.read("sketch")["runs"]
     return {
         **dict(zip(("autoencoder_layers", "autoencoder_weights"), redrawing, strict=True)),
         **dict(zip(("classifier_layers", "classifier_weights"), naming, strict=True)),

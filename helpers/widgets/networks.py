@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from helpers.checks import check_array, check_choice, check_integer, check_kind
 from helpers.storage import _column_scale
 
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "sigmoid", "tanh", "silu")
@@ -33,8 +34,8 @@ def pack(network, stored_as="int8"):
     ValueError
         If nn.js lacks a layer or an activation of the network.
     """
-    if stored_as not in FORMATS:
-        raise ValueError(f"stored_as: got {stored_as!r}, expected one of {', '.join(FORMATS)}.")
+    check_choice("stored_as", stored_as, FORMATS)
+    check_kind("network", network, keras.Model, "a keras.Model, a chain of layers")
     packed = [_pack_layer(layer, stored_as) for layer in network.layers if not isinstance(layer, SHAPES_ONLY)]
     return [layer for layer, _ in packed], b"".join(numbers for _, numbers in packed)
 
@@ -69,6 +70,8 @@ def pack_chain(*networks, stored_as="int8"):
 
     Parameters and returned values are those of `pack`, the layers of all networks in one list.
     """
+    for network in networks:
+        check_kind("networks", network, keras.Model, "keras.Models, chains of layers")
     packed = [pack(network, stored_as) for network in networks]
     return [layer for layers, _ in packed for layer in layers], b"".join(numbers for _, numbers in packed)
 
@@ -92,6 +95,13 @@ def narrow(inputs, kernel, bias, rank, weights=1.0):
     first, second, bias : ndarray of shape (a, rank), (rank, b) and (b,)
         The outputs' first principal components, in which ``inputs @ first @ second + bias`` is exact.
     """
+    outputs = check_array("kernel", kernel, shape=(None, None), least=1).shape[1]
+    inputs = check_array("inputs", inputs, shape=(None, len(kernel)), least=1)
+    check_array("bias", bias, shape=(outputs,))
+    rank = check_integer("rank", rank, low=1, high=outputs)
+    if check_array("weights", weights, shape=(...,), low=np.finfo("float32").tiny).ndim:
+        check_array("weights", weights, shape=(outputs,))
+    kernel, bias, weights = map(np.asarray, (kernel, bias, weights))
     outputs = inputs @ kernel + bias
     mean = outputs.mean(axis=0)
     centered = (outputs - mean) * weights

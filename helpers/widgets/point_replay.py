@@ -1,16 +1,12 @@
 """Recorded runs of GANs in the plane, step by step: what some of `experiments.mixtures`' generators made on the way."""
 
 import functools
-import json
-from pathlib import Path
 
-import numpy as np
 from traitlets import Bytes, Dict, Float, Int, List, Unicode
 
+from helpers import results
 from helpers.widgets.base import Figure
 from helpers.widgets.point_gan import TARGETS
-
-RESULTS = Path(__file__).parents[2] / "experiments" / "results"
 
 
 class PointReplay(Figure):
@@ -37,9 +33,8 @@ class PointReplay(Figure):
 @functools.cache
 def stored():
     """Return the values of the traits that hold what `experiments.replays` recorded."""
-    replays = json.loads((RESULTS / "replays.json").read_text(encoding="utf-8"))
-    with np.load(RESULTS / "replays.npz") as arrays:
-        points = arrays["points"].tobytes()
+    replays = results.read("replays")
+    points = results.arrays("replays", keys=["points"])["points"].tobytes()
     runs = [{**run, "name": name_of(run)} for run in replays["runs"]]
     return {"runs": runs, "points": points, **{name: replays["settings"][name] for name in ("shown", "edge")}}
 

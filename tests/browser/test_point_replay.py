@@ -1,15 +1,13 @@
 """The replay of recorded runs in a real browser: it shows the recorded points and numbers, by keys and by fingers."""
 
-import json
-
 import numpy as np
 import pytest
 from test_figures import call, choose, open_figure, picture, words  # noqa: F401
 
-from helpers.widgets import point_replay
+from helpers import results
 from helpers.widgets.point_replay import PointReplay
 
-RUNS = json.loads((point_replay.RESULTS / "replays.json").read_text(encoding="utf-8"))["runs"]
+RUNS = results.read("replays")["runs"]
 FULL = {"ring": 8, "grid": 25}
 
 
@@ -31,8 +29,7 @@ def test_points_are_those_recorded(call):  # noqa: F811
     at = {"run": 1, "moment": 7, "moments": len(RUNS[1]["steps"]), "shown": figure.shown, "edge": figure.edge}
     code = "(module, bytes, at) => [...module.recorded(new DataView(Uint8Array.from(bytes).buffer), at)]"
     found = call(PointReplay, code, list(figure.points), at)
-    with np.load(point_replay.RESULTS / "replays.npz") as arrays:
-        expected = arrays["points"][1, 7] * figure.edge / 127
+    expected = results.arrays("replays")["points"][1, 7] * figure.edge / 127
     np.testing.assert_allclose(found, expected.ravel(), atol=1e-6)
 
 

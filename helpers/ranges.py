@@ -1,0 +1,144 @@
+"""The range of a network's outputs, read off its program by interval arithmetic."""
+
+import jax
+import keras
+import numpy as np
+
+from helpers.checks import check_kind
+
+UNBOUNDED = (-np.inf, np.inf)
+# Primitives that hand numbers on as they are, or leave some of them out.
+KEEP = {
+    *(
+        "broadcast_in_dim",
+        "convert_element_type",
+        "copy",
+        "dynamic_slice",
+        "expand_dims",
+        "gather",
+        "optimization_barrier",
+    ),
+    *(
+        "reduce_precision",
+        "reduce_max",
+        "reduce_min",
+        "reshape",
+        "rev",
+        "slice",
+        "squeeze",
+        "stop_gradient",
+        "transpose",
+    ),
+}
+
+
+def output_range(network):
+    """Return between which numbers all outputs of a network lie, whatever its inputs and weights are.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Built, with one input and one output.
+
+    Returns
+    -------
+    low, high : float
+        ±infinity where there is no bound, as after a dense layer. A sigmoid gives 0 and 1 wherever it hides: in a
+        layer, in a model inside the model, in an operation, or before a layer that only reshapes, rescales or casts.
+    """
+    check_kind("network", network, keras.Model, "a keras.Model")
+    inputs = jax.ShapeDtypeStruct([size or 1 for size in network.input_shape], "float32")
+    weights = (
+        [variable.value for variable in group]
+        for group in (network.trainable_variables, network.non_trainable_variables)
+    )
+    program = jax.make_jaxpr(lambda *state: network.stateless_call(*state, training=False)[0])(*weights, inputs)
+    return _run(program.jaxpr, [UNBOUNDED] * len(program.jaxpr.invars))[0]
+
+
+def _run(program, ranges):
+    """Return the ranges of a program's outputs for those of its inputs."""
+    known, totals = dict(zip(program.invars, ranges, strict=True)), {}
+    for equation in program.eqns:
+        operands = [_look(known, operand) for operand in equation.invars]
+        known.update(zip(equation.outvars, _apply(equation, operands, totals), strict=True))
+    return [_look(known, operand) for operand in program.outvars]
+
+
+def _look(known, operand):
+    """Return the range of a variable, or of a number that stands in the program."""
+    if hasattr(operand, "val"):
+        return float(np.min(operand.val)), float(np.max(operand.val))
+    return known.get(operand, UNBOUNDED)
+
+
+def _apply(equation, operands, totals):
+    """Return the ranges of what one equation gives; `totals` notes of which numbers a variable is the sum."""
+    inner = next((equation.params[name] for name in ("jaxpr", "call_jaxpr") if name in equation.params), None)
+    inner = getattr(inner, "jaxpr", inner)
+    if inner is not None and len(inner.invars) == len(operands):
+        return _run(inner, operands)
+    if not equation.invars:  # such as a count from 0
+        return [UNBOUNDED] * len(equation.outvars)
+    name, first, last = equation.primitive.name, equation.invars[0], equation.invars[-1]
+    if name == "reduce_sum":
+        totals[equation.outvars[0]] = first
+        return [(0.0, np.inf) if operands[0][0] >= 0 else UNBOUNDED]
+    if name in KEEP and not hasattr(first, "val") and first in totals:
+        totals[equation.outvars[0]] = totals[first]
+    if name == "div" and operands[0][0] >= 0 and not hasattr(last, "val") and totals.get(last) is first:
+        return [(0.0, 1.0)]  # shares of a whole: a softmax
+    rule = RULES.get(name)
+    return [rule(*operands) if rule else UNBOUNDED] * len(equation.outvars)
+
+
+def _corners(operation):
+    """Return the rule of an operation of two numbers that is largest and smallest at corners of their ranges."""
+
+    def rule(a, b):
+        """Return the range."""
+        with np.errstate(all="ignore"):
+            ends = np.array([operation(x, y) for x in a for y in b])
+        return UNBOUNDED if np.isnan(ends).any() else (float(ends.min()), float(ends.max()))
+
+    return rule
+
+
+def _divide(a, b):
+    """Return the range of a / b; there is none where b may be 0."""
+    return UNBOUNDED if b[0] <= 0 <= b[1] else _corners(np.divide)(a, b)
+
+
+def _bounded(function):
+    """Return the rule of a rising function of one number."""
+    with np.errstate(over="ignore"):
+        return lambda a: tuple(float(function(end)) for end in np.float64(a))
+
+
+def _union(*ranges):
+    """Return the range that holds all of these."""
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+RULES = {
+    **dict.fromkeys(KEEP, lambda a, *rest: a),
+    "logistic": _bounded(jax.nn.sigmoid),
+    "tanh": _bounded(np.tanh),
+    "erf": lambda a: (-1.0, 1.0),
+    "sin": lambda a: (-1.0, 1.0),
+    "cos": lambda a: (-1.0, 1.0),
+    "exp": _bounded(np.exp),
+    "abs": lambda a: (0.0, max(map(abs, a))),
+    "square": lambda a: (0.0, max(end * end for end in a)),
+    "neg": lambda a: (-a[1], -a[0]),
+    "add": _corners(np.add),
+    "sub": _corners(np.subtract),
+    "mul": _corners(np.multiply),
+    "div": _divide,
+    "max": _corners(np.maximum),
+    "min": _corners(np.minimum),
+    "clamp": lambda low, a, high: (max(low[0], min(a[0], high[1])), min(high[1], max(a[1], low[0]))),
+    "select_n": lambda which, *cases: _union(*cases),
+    "concatenate": _union,
+    "pad": _union,
+}

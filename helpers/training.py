@@ -1,0 +1,461 @@
+"""Around a training step: data are checked, a loss that is no number ends it, and arrays are found by variable."""
+
+import inspect
+
+import jax
+import keras
+import numpy as np
+
+from helpers.checks import check_integer
+from helpers.ranges import output_range
+
+# --- Data ------------------------------------------------------------------------------------------------------------
+
+
+class Guarded:
+    """A Keras model whose data are checked when they are given, and whose training stops at the first NaN.
+
+    To be inherited before ``keras.Model``. A subclass says in `check_inputs` and `check_targets` what its data must be;
+    both are called once for arrays, and for each batch of a ``PyDataset`` or a generator. Data sets of other libraries
+    pass unchecked.
+    """
+
+    def check_inputs(self, x):
+        """Return inputs as the model takes them, or raise a ValueError that names ``x``."""
+        return x
+
+    def check_targets(self, x, y):
+        """Return the targets of checked inputs, or raise a ValueError that names ``y``."""
+        return y
+
+    def refuse(self, **settings):
+        """Raise a ValueError for arguments that are given and would not be used."""
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        **kwargs,
+    ):
+        """Train as ``keras.Model.fit`` does, on checked data, until a loss is NaN or infinite: a RuntimeError."""
+        self.refuse(class_weight=class_weight, sample_weight=sample_weight)
+        x, y = self._checked(x, y)
+        if isinstance(validation_data, (tuple, list)):
+            validation_data = self._checked_batch(tuple(validation_data))
+        elif validation_data is not None:
+            validation_data, _ = self._checked(validation_data, None)
+        callbacks = add_callbacks(callbacks, [StopOnNaN()])
+        data = (batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle)
+        return super().fit(x, y, *data, class_weight=class_weight, sample_weight=sample_weight, **kwargs)
+
+    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs):
+        """Measure as ``keras.Model.evaluate`` does, on checked data."""
+        if not kwargs.get("_use_cached_eval_dataset"):  # those `fit` has checked
+            self.refuse(sample_weight=sample_weight)
+            x, y = self._checked(x, y)
+        return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Compute outputs as ``keras.Model.predict`` does, of checked inputs."""
+        return super().predict(self.check_inputs(x) if is_array(x) else x, *args, **kwargs)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, **kwargs):
+        """Make a step as ``keras.Model.train_on_batch`` does, on checked data."""
+        self.refuse(class_weight=class_weight, sample_weight=sample_weight)
+        return super().train_on_batch(*self._checked(x, y), sample_weight, class_weight, **kwargs)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """Measure a batch as ``keras.Model.test_on_batch`` does, on checked data."""
+        self.refuse(sample_weight=sample_weight)
+        return super().test_on_batch(*self._checked(x, y), sample_weight, **kwargs)
+
+    def _checked(self, x, y):
+        """Return the data of ``fit``, every array checked, at once or batch by batch."""
+        if x is None or is_array(x):
+            x = self.check_inputs(x)
+            return x, self.check_targets(x, y)
+        if isinstance(x, keras.utils.PyDataset):
+            return CheckedBatches(x, self._checked_batch), y
+        return ((self._checked_batch(batch) for batch in x) if inspect.isgenerator(x) else x), y
+
+    def _checked_batch(self, batch):
+        """Return a batch, x or a tuple (x,), (x, y) or (x, y, sample_weight), with its arrays checked."""
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
+        self.refuse(sample_weight=weights)
+        x = self.check_inputs(x)
+        y = self.check_targets(x, y)
+        return (x,) if y is None else (x, y) if weights is None else (x, y, weights)
+
+
+class OwnLoss(Guarded):
+    """A guarded model that brings its own loss: what Keras would add to it is refused, not left out in silence."""
+
+    def refuse(self, **settings):
+        """Raise a ValueError for arguments that are given and would not be used."""
+        for name, value in settings.items():
+            if value is not None:
+                raise ValueError(
+                    f"{name}: got {type(value).__name__}, expected none: {type(self).__name__} brings its own loss. "
+                    "To leave rows out, index the arrays; to measure something else, use a callback."
+                )
+
+    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs):
+        """Choose the optimizer; its variables are made at once, so that the model can be saved before it is trained.
+
+        Parameters
+        ----------
+        optimizer : keras.optimizers.Optimizer or str
+            As for ``keras.Model.compile``.
+        loss, loss_weights, metrics, weighted_metrics : None
+            The model brings its own; anything else is an error.
+        **kwargs
+            Passed to ``keras.Model.compile``, such as ``run_eagerly``.
+        """
+        self.refuse(loss=loss, loss_weights=loss_weights, metrics=metrics, weighted_metrics=weighted_metrics)
+        super().compile(optimizer=optimizer, **kwargs)
+        self.optimizer.build(self.trainable_variables)
+
+    def compile_from_config(self, config):
+        """Compile from what Keras noted of ``compile``, for ``.keras`` files."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+
+def only_inputs(x, y):
+    """Raise a ValueError for targets ``y`` other than the inputs ``x``, for a model that only redraws its inputs."""
+    if y is not None and not (np.shape(y) == np.shape(x) and np.array_equal(y, x)):
+        raise ValueError(
+            f"y: got {type(y).__name__}, expected none: this model learns to redraw x, and would not use y."
+        )
+
+
+def serialize_each(**networks):
+    """Return descriptions of networks, by name, for a model's configuration."""
+    return {name: keras.saving.serialize_keras_object(network) for name, network in networks.items()}
+
+
+def deserialize_each(config):
+    """Return a configuration with its descriptions of networks made networks again."""
+    return {
+        name: keras.saving.deserialize_keras_object(value)
+        if isinstance(value, dict) and "class_name" in value
+        else value
+        for name, value in config.items()
+    }
+
+
+class CheckedBatches(keras.utils.PyDataset):
+    """Another data set, each of whose batches is checked when it is asked for.
+
+    Parameters
+    ----------
+    batches : keras.utils.PyDataset
+        The data set.
+    check : callable
+        ``check(batch) -> batch``.
+    """
+
+    def __init__(self, batches, check):
+        threads = dict(workers=batches.workers, use_multiprocessing=batches.use_multiprocessing)
+        super().__init__(**threads, max_queue_size=batches.max_queue_size)
+        self.batches, self.check = batches, check
+
+    @property
+    def num_batches(self):
+        """Number of batches, None for endless ones."""
+        return self.batches.num_batches
+
+    def __getitem__(self, index):
+        """Return a checked batch."""
+        return self.check(self.batches[index])
+
+    def on_epoch_begin(self):
+        """Hand on what Keras says."""
+        self.batches.on_epoch_begin()
+
+    def on_epoch_end(self):
+        """Hand on what Keras says."""
+        self.batches.on_epoch_end()
+
+
+def is_array(data):
+    """Return whether data are an array, or a list that NumPy makes one of, and no data set that gives batches."""
+    return isinstance(data, (list, tuple)) or hasattr(data, "__array__")
+
+
+# --- Networks --------------------------------------------------------------------------------------------------------
+
+
+def check_network(name, network, inputs=None, outputs=None):
+    """Raise a ValueError unless a network is built, with one input and one output.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    network : keras.Model
+        What came.
+    inputs, outputs : tuple, optional
+        The shapes expected, of one example.
+    """
+    if not isinstance(network, keras.Model):
+        raise ValueError(f"{name}: got {type(network).__name__}, expected a keras.Model.")
+    try:
+        shapes = network.input_shape, network.output_shape
+    except AttributeError:
+        raise ValueError(
+            f"{name}: its shapes are not known, expected a keras.Sequential that begins with keras.Input, or a "
+            "functional model, keras.Model(inputs, outputs)."
+        ) from None
+    for kind, shape, expected in zip(("input", "output"), shapes, (inputs, outputs), strict=True):
+        if not isinstance(shape, tuple):
+            raise ValueError(f"{name}: has several {kind}s, of shapes {shape}, expected one.")
+        if expected is not None and shape[1:] != tuple(expected):
+            raise ValueError(f"{name}: got {kind} shape {shape[1:]}, expected {tuple(expected)}.")
+
+
+def check_logits(name, network):
+    """Raise a ValueError if something bounds a network's outputs, such as a sigmoid, wherever it hides."""
+    low, high = output_range(network)
+    if np.isfinite([low, high]).any():
+        raise ValueError(
+            f"{name}: its outputs lie between {low:g} and {high:g}, expected logits, which nothing bounds (no sigmoid, "
+            "softmax, tanh or ReLU at its end)."
+        )
+
+
+def check_float32(name, network):
+    """Raise a ValueError if a layer of a network computes in float16: small gradients would vanish without a word."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            check_float32(name, layer)
+        elif layer.compute_dtype == "float16":
+            raise ValueError(
+                f"{name}: its layer {layer.name} computes in float16, in which small gradients become 0, expected "
+                "float32 or bfloat16: keras.config.set_dtype_policy('mixed_bfloat16')."
+            )
+
+
+# --- Callbacks -------------------------------------------------------------------------------------------------------
+
+
+def add_callbacks(callbacks, own):
+    """Return what came as the argument ``callbacks`` of ``fit``, with others before it.
+
+    Parameters
+    ----------
+    callbacks : None, keras.callbacks.Callback or sequence of them
+        What the user gave.
+    own : list of keras.callbacks.Callback
+        Those to be added.
+
+    Returns
+    -------
+    list of keras.callbacks.Callback
+    """
+    callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks or []
+    if not is_array(callbacks) or not all(isinstance(one, keras.callbacks.Callback) for one in callbacks):
+        raise ValueError(f"callbacks: got {callbacks!r}, expected one keras.callbacks.Callback or a list of them.")
+    return [*own, *callbacks]
+
+
+class StepCounter(keras.callbacks.Callback):
+    """Knows the training step, also in a resumed run and where one call makes several steps.
+
+    Attributes
+    ----------
+    step : int
+        Training steps made so far, over all calls of ``fit``; a resumed run counts those before it.
+    epoch : int
+        The epoch, from 0.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.epoch = self.step = self._start = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Note where the epoch starts."""
+        if not self.step:
+            self.step = epoch * (self.params.get("steps") or 0)
+        self.epoch, self._start = epoch, self.step
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Count up to this batch: with ``steps_per_execution`` Keras comes here only after the last of several."""
+        # An epoch that is no multiple ends early, and Keras counts on.
+        self.step = self._start + min(batch + 1, self.params.get("steps") or np.inf)
+
+
+class StopOnNaN(StepCounter):
+    """Stop training with an error that names the step as soon as a logged number is NaN or infinite."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Check every number of the step."""
+        super().on_train_batch_end(batch, logs)
+        self._check(logs, f"at step {self.step} (epoch {self.epoch + 1}, batch {batch + 1})")
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Check what was measured after the epoch, such as the loss on validation data."""
+        self._check(logs, f"after epoch {epoch + 1}")
+
+    def _check(self, logs, when):
+        """Raise a RuntimeError if a number is none."""
+        bad = [name for name, value in (logs or {}).items() if not np.isfinite(value).all()]
+        if bad:
+            raise RuntimeError(
+                f"Training stopped: {', '.join(bad)} became NaN or infinite {when}. "
+                "Try a smaller learning rate or a stronger penalty."
+            )
+
+
+class SampleFilm(StepCounter):
+    """Keep samples at the same latents as training goes on; only the network changes from frame to frame.
+
+    Parameters
+    ----------
+    steps : iterable of int
+        After which training steps to look; 0 is before the first.
+    count : int, default=10
+        Samples a frame.
+    seed : int, default=0
+        Seed of the latents.
+    average : bool, default=True
+        Look at the averaged generator.
+
+    Attributes
+    ----------
+    frames : dict of int to ndarray of shape (count, ...)
+        Step → samples.
+
+    Raises
+    ------
+    ValueError
+        When training starts, if ``steps_per_execution`` jumps over one of the steps.
+    """
+
+    def __init__(self, steps, count=10, seed=0, average=True):
+        super().__init__()
+        self.steps = {check_integer("steps", step, low=0) for step in steps}
+        self.arguments = dict(
+            count=check_integer("count", count, low=1), seed=check_integer("seed", seed, low=0), average=average
+        )
+        self.frames = {}
+
+    def on_train_begin(self, logs=None):
+        """Check that Keras will come by at all steps."""
+        length, jump = self.params.get("steps"), self.model.steps_per_execution
+        missed = [step for step in sorted(self.steps) if (step % length if length else step) % jump]
+        if missed:
+            raise ValueError(f"steps: got {missed[0]}, expected multiples of steps_per_execution, {jump}.")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Look before the first step."""
+        super().on_epoch_begin(epoch, logs)
+        self._look()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Count the step and look if it is one of `steps`."""
+        super().on_train_batch_end(batch, logs)
+        self._look()
+
+    def _look(self):
+        """Take a frame if this is a step to look at."""
+        if self.step in self.steps and self.step not in self.frames:
+            self.model.jax_state_sync()  # during `fit` the weights live in the trainer's state, not in the model
+            self.frames[self.step] = self.model.sample(**self.arguments)
+
+
+# --- Arrays by variable ----------------------------------------------------------------------------------------------
+
+
+class Values:
+    """The arrays of a training step, looked up by the variable they stand for."""
+
+    def __init__(self, model, state):
+        self.groups = (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        )
+        self.arrays = {}
+        for variables, arrays in zip(self.groups, state, strict=True):
+            self.put(variables, arrays)
+
+    @classmethod
+    def of(cls, model):
+        """Return the values that the model's variables hold."""
+        groups = (model.trainable_variables, model.non_trainable_variables)
+        groups += (model.optimizer.variables, model.metrics_variables)
+        return cls(model, [[variable.value for variable in group] for group in groups])
+
+    def assign(self):
+        """Write the arrays into the model's variables."""
+        for variable in (variable for group in self.groups for variable in group):
+            variable.assign(self[variable])
+
+    def __getitem__(self, variable):
+        return self.arrays[id(variable)]
+
+    def __setitem__(self, variable, array):
+        self.arrays[id(variable)] = array
+
+    def get(self, variables):
+        """Return the arrays of `variables` as a list."""
+        return [self[variable] for variable in variables]
+
+    def put(self, variables, arrays):
+        """Set the arrays of `variables`."""
+        for variable, array in zip(variables, arrays, strict=True):
+            self[variable] = array
+
+    def put_noise(self, network, arrays):
+        """Advance only the dropout noise of a frozen network; its weights and BatchNorm statistics stay."""
+        states = {id(variable) for variable in noise_states(network)}
+        for variable, array in zip(network.non_trainable_variables, arrays, strict=True):
+            if id(variable) in states:
+                self[variable] = array
+
+    def items(self, variables):
+        """Return (variable, array) pairs, the form ``keras.StatelessScope`` takes."""
+        return [(variable, self[variable]) for variable in variables]
+
+    def state(self):
+        """Return all arrays in the order in which Keras's trainer gave them."""
+        return tuple(self.get(variables) for variables in self.groups)
+
+    def call(self, network, inputs, weights=None, updates=None):
+        """Return the network's training-mode outputs and its updated non-trainable arrays; nothing is stored."""
+        weights = self.get(network.trainable_variables) if weights is None else weights
+        updates = self.get(network.non_trainable_variables) if updates is None else updates
+        return network.stateless_call(weights, updates, inputs, training=True)
+
+    def descend(self, network, optimizer, loss):
+        """Move `network` one optimizer step down ``loss(weights) -> (value, aux)`` and return the aux."""
+        weights = self.get(network.trainable_variables)
+        gradients, aux = jax.grad(loss, has_aux=True)(weights)
+        weights, slots = optimizer.stateless_apply(self.get(optimizer.variables), gradients, weights)
+        self.put(network.trainable_variables, weights)
+        self.put(optimizer.variables, slots)
+        return aux
+
+    def draw(self, generator, sample):
+        """Return ``sample(generator)`` and advance the generator's state."""
+        with keras.StatelessScope(self.items([generator.state])) as scope:
+            drawn = sample(generator)
+        self[generator.state] = scope.get_current_value(generator.state)
+        return drawn
+
+
+def noise_states(network):
+    """Return the states of the seed generators of a layer: its variables that are neither weights nor metrics."""
+    known = {id(variable) for variable in (*network.weights, *getattr(network, "metrics_variables", ()))}
+    return [variable for variable in network.non_trainable_variables if id(variable) not in known]

@@ -1,0 +1,510 @@
+"""What a Keras user would reasonably try on a model of the book works, or is refused when it is given, with the way."""
+
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+from helpers import autoencoders, datasets, diffusion, gans, hybrids, ladder, layers
+
+RNG = np.random.default_rng(0)
+ROWS = (RNG.random((40, 12)) < 0.3).astype("float32")
+LABELS = np.arange(40) % 3
+Dense, Input = keras.layers.Dense, keras.Input
+
+
+def reconstructor():
+    """Return an autoencoder of 12 pixels."""
+    model = autoencoders.dense_autoencoder(3, 12).autoencoder
+    model.compile(keras.optimizers.Adam(), "mse")
+    return model
+
+
+def vae(**settings):
+    """Return a variational autoencoder of 12 pixels and 2 latents."""
+    model = autoencoders.VariationalAutoencoder(*autoencoders.vae_networks(2, 8, input_dim=12), **settings)
+    model.compile("adam")
+    return model
+
+
+def supervised():
+    """Return a supervised autoencoder of 12 pixels and 3 classes."""
+    parts = autoencoders.dense_autoencoder(3, 12)
+    classifier = keras.Sequential([Input((3,)), Dense(3)])
+    model = autoencoders.SupervisedAutoencoder(parts.encoder, parts.decoder, classifier)
+    model.compile("adam")
+    return model
+
+
+def diffuser():
+    """Return a diffusion model of points in 12 dimensions."""
+    model = diffusion.Diffusion(diffusion.denoising_network(12, 8, 1))
+    model.compile("adam")
+    return model
+
+
+def steps():
+    """Return a ladder network."""
+    model = ladder.LadderNetwork((12, 6, 3), (1, 1, 1), labelled=3)
+    model.compile("adam")
+    return model
+
+
+def gan(networks=None, **settings):
+    """Return a compiled GAN of 12 pixels."""
+    model = gans.GAN(*(networks or gans.dense_networks(4, (8,), (8,), "relu", image_shape=(12,))))
+    model.compile(*(keras.optimizers.Adam(1e-3) for _ in range(2)), **settings)
+    return model
+
+
+def adversarial():
+    """Return an adversarial autoencoder of 12 pixels."""
+    networks = [gans.dense_network((12,), (8,), 2), gans.dense_networks(2, (8,), (8,), "relu", image_shape=(12,))[0]]
+    model = hybrids.AdversarialAutoencoder(*networks, gans.dense_network((2,), (8,), 1))
+    model.compile("adam", "adam")
+    return model
+
+
+def vaegan():
+    """Return a VAE-GAN of 12 pixels."""
+    generator, discriminator = gans.dense_networks(2, (8,), (8,), "relu", image_shape=(12,))
+    model = hybrids.VAEGAN(gans.dense_network((12,), (8,), 4), generator, discriminator)
+    model.compile("adam", "adam", "adam")
+    return model
+
+
+DATA = {
+    reconstructor: (ROWS, ROWS),
+    vae: (ROWS,),
+    supervised: (ROWS, LABELS),
+    diffuser: (ROWS,),
+    gan: (ROWS,),
+    adversarial: (ROWS,),
+    vaegan: (ROWS,),
+}
+PLAYING = (gan, adversarial, vaegan)
+OWN = (vae, supervised, diffuser)
+every = pytest.mark.parametrize("make", DATA, ids=lambda make: make.__name__)
+
+
+def fit(make, *data, **settings):
+    """Train a new model for a moment."""
+    model = make()
+    keywords = dict(verbose=0, batch_size=8) | settings
+    return model.fit(*data, **keywords)
+
+
+@every
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda x: (x * 255).astype("uint8"), "got values from 0 to 255, expected 0 to 1. Were the pixels divided"),
+        (lambda x: np.where(x > 0, np.nan, x), "values that are NaN or infinite"),
+        (lambda x: x[:, :11], r"got shape \(40, 11\), expected \(n, 12\)"),
+        (lambda x: x[0], r"got shape \(12,\)"),
+        (lambda x: x.astype(str), "expected numbers"),
+        (lambda x: None, "got None|got NoneType"),
+    ],
+)
+def test_pictures_that_are_none_are_refused_by_every_model(make, spoil, message):
+    if make is diffuser and "255" in message:
+        pytest.skip("it takes data of any range unless bounds are given")
+    x, *rest = DATA[make]
+    spoilt = [spoil(x), *rest]
+    if make is reconstructor:
+        spoilt = [x, spoil(x)] if "255" in message else [spoil(x), x]
+    with pytest.raises(ValueError, match=rf"^(x|y|images): .*({message})"):
+        fit(make, *spoilt)
+
+
+def test_data_outside_a_diffusion_models_bounds_are_refused():
+    model = diffusion.Diffusion(diffusion.denoising_network(12, 8, 1), bounds=(0, 1))
+    model.compile("adam")
+    with pytest.raises(ValueError, match="x: got values from 0 to 255, expected 0 to 1"):
+        model.fit(ROWS * 255)
+
+
+@pytest.mark.parametrize("make", [reconstructor, vae, supervised, diffuser])
+def test_the_other_doors_have_the_same_guards(make):
+    x, *rest = DATA[make]
+    bad = np.where(x > 0, np.nan, x)
+    for call in ("evaluate", "predict", "train_on_batch", "test_on_batch"):
+        with pytest.raises(ValueError, match=r"^x: got \d+ values that are NaN"):
+            getattr(make(), call)(bad, *(rest if call != "predict" else ()))
+    with pytest.raises(ValueError, match=r"^x: got \d+ values that are NaN"):
+        fit(make, x, *rest, validation_data=(bad, *rest))
+
+
+class Pieces(keras.utils.PyDataset):
+    """Batches of some arrays."""
+
+    def __init__(self, *arrays):
+        super().__init__()
+        self.arrays = arrays
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        return tuple(array[index * 8 : index * 8 + 8] for array in self.arrays)
+
+
+@every
+def test_data_sets_of_batches_train_as_arrays_do_and_are_checked(make):
+    assert fit(make, Pieces(*DATA[make]), batch_size=64 if make in PLAYING else None).history
+    x, *rest = DATA[make]
+    late = np.concatenate([x[:-1], np.full((1, 12), np.nan, "float32")])
+    with pytest.raises(ValueError, match=r"(x|images): got 12 values that are NaN"):
+        fit(make, Pieces(late, *rest), batch_size=64 if make in PLAYING else None)
+
+
+def test_generators_train_and_are_checked_or_are_refused():
+    assert fit(vae, ((ROWS,) for _ in range(9)), batch_size=None, shuffle=False, steps_per_epoch=3).history
+    with pytest.raises(ValueError, match="x: got values from 0 to 255"):
+        fit(vae, ((ROWS * 255,) for _ in range(9)), batch_size=None, shuffle=False, steps_per_epoch=3)
+    with pytest.raises(ValueError, match=r"images: got generator, expected an array or a keras.utils.PyDataset"):
+        fit(gan, (ROWS for _ in range(3)))
+
+
+@every
+def test_training_stops_at_the_first_loss_that_is_no_number(make):
+    model = make()
+    for optimizer in (model.optimizer, *(getattr(model, name) for name in getattr(model, "optimizer_names", ()))):
+        if hasattr(optimizer, "learning_rate") and not hasattr(optimizer, "optimizers"):
+            optimizer.learning_rate = np.inf
+    with pytest.raises(RuntimeError, match=r"became NaN or infinite at step \d+ \(epoch 1, batch \d+\)"):
+        model.fit(*DATA[make], batch_size=8, epochs=3, verbose=0)
+
+
+def test_a_validation_loss_that_is_no_number_stops_training():
+    model = reconstructor()
+    model.compile("adam", "mse", metrics=[keras.metrics.MeanMetricWrapper(lambda y, p: jnp.nan * p, name="none")])
+    with pytest.raises(RuntimeError, match="none became NaN"):
+        model.fit(ROWS, ROWS, validation_data=(ROWS, ROWS), verbose=0)
+
+
+@every
+def test_callbacks_come_as_keras_takes_them(make):
+    seen = []
+    one = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
+    for callbacks in (one, [one], (one,), keras.callbacks.CallbackList([one]), None, []):
+        fit(make, *DATA[make], callbacks=callbacks)
+    assert seen == [0] * 4
+    with pytest.raises(ValueError, match=r"callbacks: got .* expected one keras.callbacks.Callback or a list"):
+        fit(make, *DATA[make], callbacks=["early stopping"])
+
+
+@pytest.mark.parametrize("make", OWN)
+def test_what_a_model_with_its_own_loss_would_not_use_is_refused(make):
+    model = make()
+    weights = np.ones(40)
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=r"^sample_weight: got ndarray, expected none"):
+            call(*DATA[make], sample_weight=weights)
+    with pytest.raises(ValueError, match=r"^class_weight: got dict, expected none"):
+        model.fit(*DATA[make], class_weight={0: 1.0})
+    with pytest.raises(ValueError, match=r"^sample_weight: got ndarray"):
+        model.fit(Pieces(ROWS, LABELS if make is supervised else ROWS, weights), verbose=0)
+    for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
+        with pytest.raises(ValueError, match=rf"^{name}: got str, expected none"):
+            model.compile("adam", **{name: "mse"})
+
+
+def test_weights_of_samples_count_where_keras_has_the_loss():
+    weights = np.zeros(40)
+    weights[:8] = 1
+    losses = [reconstructor().evaluate(ROWS, ROWS, sample_weight=chosen, verbose=0) for chosen in (weights, None)]
+    assert losses[0] != losses[1]
+
+
+@pytest.mark.parametrize("make", [vae, diffuser])
+def test_targets_that_would_not_be_used_are_refused(make):
+    assert fit(make, ROWS, ROWS.copy()).history
+    with pytest.raises(ValueError, match=r"^y: got ndarray, expected none"):
+        fit(make, ROWS, 1 - ROWS)
+
+
+def test_labels_of_keras_datasets_train_as_flat_ones_do():
+    histories = []
+    for labels in (LABELS, LABELS[:, None], LABELS.astype("float32"), LABELS.astype("uint8")[:, None]):
+        keras.utils.set_random_seed(0)
+        histories.append(fit(supervised, ROWS, labels, shuffle=False).history)
+    assert all(history == histories[0] for history in histories)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "y: got None"),
+        (np.eye(3)[LABELS], r"y: got shape \(40, 3\).*argmax"),
+        (LABELS + 1, "y: got values from 1 to 3, expected -1 to 2"),
+        (LABELS[:39], "y: got 39 labels, expected one for each of the 40 images"),
+    ],
+)
+def test_labels_that_are_none_are_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        fit(supervised, ROWS, labels)
+
+
+@pytest.mark.parametrize("count", [1, 20, 32, 33])
+def test_predict_gives_a_row_an_image(count):
+    outputs = vae().predict(np.repeat(ROWS, 2, axis=0)[:count], batch_size=32, verbose=0)
+    assert {name: value.shape for name, value in outputs.items()} == {
+        "mean": (count, 2),
+        "log_variance": (count, 2),
+        "latents": (count, 2),
+        "logits": (count, 12),
+    }
+
+
+@every
+def test_a_saved_model_goes_on_as_the_one_that_was_saved(make, tmp_path):
+    model = make()
+    model.fit(*DATA[make], batch_size=8, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for twin in (model, loaded):
+        twin.fit(*DATA[make], batch_size=8, verbose=0, shuffle=False) if make not in PLAYING else twin.fit(
+            *DATA[make], batch_size=8, verbose=0
+        )
+    for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_ladder_network_is_saved_and_wants_batches_that_begin_with_labels(tmp_path):
+    model = steps()
+    batches = datasets.SemiSupervisedBatches(ROWS[:6], LABELS[:6], ROWS[6:], 3, 10)
+    model.fit(batches, verbose=0)
+    model.save(tmp_path / "ladder.keras")
+    loaded = keras.saving.load_model(tmp_path / "ladder.keras")
+    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+    with pytest.raises(ValueError, match=r"x: got an array, expected helpers.datasets.SemiSupervisedBatches"):
+        model.fit(ROWS, LABELS)
+    with pytest.raises(ValueError, match="y: got 8 labels, the first 0 known, expected 3 known"):
+        model.fit(Pieces(ROWS, np.full(40, -1)), verbose=0)
+
+
+@every
+def test_checkpoints_are_written(make, tmp_path):
+    path = tmp_path / "best.keras"
+    monitor = "d_loss" if make in PLAYING else "loss"
+    fit(
+        make,
+        *DATA[make],
+        callbacks=keras.callbacks.ModelCheckpoint(path, monitor=monitor, save_best_only=True, mode="min"),
+    )
+    assert isinstance(keras.saving.load_model(path), type(make()))
+
+
+# -- games ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", PLAYING)
+def test_a_game_refuses_what_it_would_not_use(make):
+    model = make()
+    for name, value in {"validation_data": ROWS, "validation_split": 0.1, "validation_freq": 2}.items():
+        with pytest.raises(ValueError, match=rf"^{name}: is not used by a model that plays a game"):
+            model.fit(ROWS, batch_size=8, **{name: value})
+    for name in ("shuffle", "sample_weight", "class_weight", "y"):
+        with pytest.raises(ValueError, match=rf"^{name}: is not used by this model, expected one of"):
+            model.fit(ROWS, batch_size=8, **{name: 1})
+    for call in (model.evaluate, model.test_on_batch):
+        with pytest.raises(ValueError, match="is not used by a model that plays a game"):
+            call(ROWS)
+    optimizers = ["adam"] * len(model.optimizer_names)
+    with pytest.raises(ValueError, match=r"^metrics: is not used"):
+        model.compile(*optimizers, metrics=["mae"])
+    with pytest.raises(ValueError, match=r"^weighted_metrics: is not used"):
+        model.compile(*optimizers, weighted_metrics=["mae"])
+
+
+def test_labels_as_the_second_argument_get_a_short_error():
+    with pytest.raises(ValueError, match=r"^batch_size: got ") as error:
+        gan().fit(ROWS, np.repeat(LABELS, 100))
+    assert len(str(error.value)) < 100
+
+
+def test_optimizers_come_by_name_or_description():
+    model = gans.GAN(*gans.dense_networks(4, (8,), (8,), "relu", image_shape=(12,)))
+    model.compile("adam", keras.optimizers.serialize(keras.optimizers.SGD(0.1)))
+    assert model.generator_optimizer is not model.discriminator_optimizer
+    assert model.fit(ROWS, batch_size=8, verbose=0).history
+
+
+@pytest.mark.parametrize("bad", [None, "adamant", 0.001, keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())])
+def test_optimizers_that_are_none_are_named(bad):
+    model = gans.GAN(*gans.dense_networks(4, (8,), (8,), "relu", image_shape=(12,)))
+    with pytest.raises(ValueError, match=r"^discriminator_optimizer: got"):
+        model.compile("adam", bad)
+
+
+def test_an_optimizer_that_trained_another_model_is_refused():
+    first, second = gan(), gan()
+    first.compile(first.generator_optimizer, first.discriminator_optimizer, r1=0.1)  # its own ones again
+    with pytest.raises(ValueError, match=r"^generator_optimizer: got one that has trained other weights"):
+        second.compile(first.generator_optimizer, "adam")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_frozen_discriminator_is_named(when):
+    networks = gans.dense_networks(4, (8,), (8,), "relu", image_shape=(12,))
+    if when == "before":
+        networks[1].trainable = False
+        with pytest.raises(
+            ValueError, match=r"^discriminator: has no weights to train.*discriminator.trainable = True"
+        ):
+            gan(networks)
+    else:
+        model = gan(networks)
+        networks[1].trainable = False
+        with pytest.raises(ValueError, match=r"^trainable: was changed after compile"):
+            model.fit(ROWS, batch_size=8)
+        with pytest.raises(ValueError, match=r"^trainable: was changed after compile"):
+            gans.train_scanned([model], lambda key: jnp.asarray(ROWS[:8]), 2)
+
+
+def test_a_layer_can_stay_as_it_is():
+    networks = gans.dense_networks(4, (8,), (8, 8), "relu", image_shape=(12,))
+    frozen = networks[1].layers[1]
+    frozen.trainable = False
+    before = frozen.get_weights()
+    gan(networks).fit(ROWS, batch_size=8, verbose=0)
+    assert all(map(np.array_equal, before, frozen.get_weights()))
+
+
+class Subclassed(keras.Model):
+    """A network whose shapes nobody knows."""
+
+    def call(self, x):
+        return x
+
+
+@pytest.mark.parametrize("network", [Subclassed(), keras.Sequential([Dense(12, activation="sigmoid")])])
+def test_networks_without_shapes_are_named_by_every_model(network):
+    good = gans.dense_networks(4, (8,), (8,), "relu", image_shape=(12,))
+    encoder, decoder = autoencoders.vae_networks(2, 8, input_dim=12)
+    for call in (
+        lambda: gans.GAN(network, good[1]),
+        lambda: gans.GAN(good[0], network),
+        lambda: autoencoders.VariationalAutoencoder(network, decoder),
+        lambda: autoencoders.VariationalAutoencoder(encoder, network),
+        lambda: autoencoders.SupervisedAutoencoder(encoder, network, network),
+        lambda: hybrids.VAEGAN(network, *good),
+        lambda: hybrids.AdversarialAutoencoder(network, good[0], good[1]),
+    ):
+        with pytest.raises(ValueError, match=r"^(generator|discriminator|encoder|decoder): its shapes are not known"):
+            call()
+
+
+def sigmoids():
+    """Return discriminators of 12 pixels with a sigmoid, or its like, where one does not look for it."""
+    pixels = Input((12,))
+    plain = keras.Sequential([Input((12,)), Dense(1, activation="sigmoid")])
+    return {
+        "plain": plain,
+        "nested": keras.Sequential([Input((12,)), plain]),
+        "operation": keras.Model(pixels, keras.ops.sigmoid(Dense(1)(pixels))),
+        "before a cast": keras.Sequential([pixels, *plain.layers, keras.layers.Activation("linear", dtype="float32")]),
+        "before dropout": keras.Sequential([pixels, *plain.layers, keras.layers.Dropout(0.5)]),
+        "rescaled": keras.Sequential([pixels, *plain.layers, keras.layers.Rescaling(2.0, -1.0)]),
+        "a Lambda": keras.Sequential([Input((12,)), Dense(1), keras.layers.Lambda(keras.ops.tanh)]),
+        "softmax": keras.Sequential([Input((12,)), Dense(1, activation="softmax")]),
+        "relu": keras.Sequential([Input((12,)), Dense(1, activation="relu")]),
+    }
+
+
+@pytest.mark.parametrize("name", sigmoids())
+@pytest.mark.filterwarnings("ignore:You are using a softmax:UserWarning")
+def test_a_sigmoid_is_found_wherever_it_hides(name):
+    generator, _ = gans.dense_networks(4, (8,), (8,), "relu", image_shape=(12,))
+    with pytest.raises(ValueError, match=r"^discriminator: its outputs lie between .*, expected logits"):
+        gans.GAN(generator, sigmoids()[name])
+
+
+def test_logits_are_asked_for_by_every_model_that_needs_them():
+    parts = autoencoders.dense_autoencoder(3, 12)
+    classifier = keras.Sequential([Input((3,)), Dense(3, activation="softmax")])
+    with pytest.raises(ValueError, match=r"^classifier: its outputs lie between 0 and 1, expected logits"):
+        autoencoders.SupervisedAutoencoder(parts.encoder, parts.decoder, classifier)
+    encoder, _ = autoencoders.vae_networks(3, 8, input_dim=12)
+    with pytest.raises(ValueError, match=r"^decoder: its outputs lie between 0 and 1, expected logits"):
+        autoencoders.VariationalAutoencoder(encoder, parts.decoder)
+
+
+def test_a_lambda_layer_in_the_generator_works_and_tells_its_range():
+    rescale = keras.layers.Lambda(lambda x: (x + 1) / 2, output_shape=(12,))
+    generator = keras.Sequential([Input((4,)), Dense(12, activation="tanh"), rescale])
+    model = gan((generator, gans.dense_network((12,), (8,), 1)))
+    model.fit(ROWS, batch_size=8, verbose=0)
+    assert model.sample(3, 0).shape == (3, 12)
+    with pytest.raises(ValueError, match=r"images: got values from -1 to 1, expected 0 to 1"):
+        model.fit(ROWS * 2 - 1, batch_size=8)
+
+
+@pytest.fixture
+def policy():
+    """Set a policy of number formats for the time of a test."""
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize("make", PLAYING)
+def test_halves_without_scaled_losses_are_refused_and_bfloat16_works(make, policy):
+    policy("mixed_float16")
+    with pytest.raises(ValueError, match=r"computes in float16, in which small gradients become 0"):
+        make()
+    policy("mixed_bfloat16")
+    assert make().fit(ROWS, batch_size=8, verbose=0).history
+
+
+def test_keras_scales_losses_where_it_makes_the_step(policy):
+    policy("mixed_float16")
+    model = supervised()
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert model.fit(ROWS, LABELS, batch_size=8, verbose=0).history
+
+
+def test_film_and_stop_know_the_step_where_one_call_makes_several():
+    film = gans.SampleFilm([0, 2, 4, 5, 7], count=1)
+    gan(steps_per_execution=2).fit(ROWS, batch_size=8, epochs=2, verbose=0, callbacks=film)
+    assert sorted(film.frames) == [0, 2, 4, 5, 7]  # the fifth ends the epoch
+    with pytest.raises(ValueError, match=r"^steps: got 3, expected multiples of steps_per_execution, 2"):
+        gan(steps_per_execution=2).fit(ROWS, batch_size=8, verbose=0, callbacks=gans.SampleFilm([3]))
+    model = gan(steps_per_execution=2)
+    model.discriminator_optimizer.learning_rate = np.inf
+    with pytest.raises(RuntimeError, match=r"at step 2 \(epoch 1, batch 2\)"):
+        model.fit(ROWS, batch_size=8, verbose=0)
+
+
+def test_a_resumed_run_counts_the_steps_before_it():
+    film = gans.SampleFilm([0, 7, 12], count=1)
+    gan().fit(ROWS, batch_size=8, initial_epoch=1, epochs=3, verbose=0, callbacks=film)
+    assert sorted(film.frames) == [7, 12]
+
+
+def test_what_compile_was_told_is_saved(tmp_path):
+    gan(steps_per_execution=2, jit_compile=False).save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    assert loaded.steps_per_execution == 2
+    assert not loaded.jit_compile
+
+
+def test_training_before_compile_is_refused():
+    model = gans.GAN(*gans.dense_networks(4, (8,), (8,), "relu", image_shape=(12,)))
+    with pytest.raises(ValueError, match=r"^compile: expected to be called on this GAN before"):
+        model.fit(ROWS)
+
+
+def test_losses_refuse_pairs_that_would_be_broadcast():
+    for loss in gans.LOSSES["relativistic"]:
+        with pytest.raises(ValueError, match=r"fake_logits: got shape \(4,\), expected \(4, 1\)"):
+            loss(jnp.ones((4, 1)), jnp.ones(4))
+
+
+def test_noise_layers_are_saved_with_the_supervised_ones(tmp_path):
+    model = vae()
+    assert isinstance(model.noise, layers.StandardNormal)
+    before = np.asarray(model(ROWS, training=True)["latents"])
+    model.save(tmp_path / "vae.keras")
+    loaded = keras.saving.load_model(tmp_path / "vae.keras")
+    assert not np.array_equal(before, np.asarray(loaded(ROWS, training=True)["latents"]))
