@@ -26,7 +26,8 @@ from helpers import autoencoders, datasets, gans
 NAME = "kills"
 COUNT = 20  # kills of each kind
 EPOCHS = 40
-CONTEXT = multiprocessing.get_context("forkserver")  # its children need not import Keras anew
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["experiments.stacked"])  # so that its children need not import Keras anew
 
 
 def images():
@@ -129,7 +130,6 @@ def main():
     parser.add_argument("--count", type=int, default=COUNT, help="kills of each kind")
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS), help="these kinds")
     arguments = parser.parse_args()
-    CONTEXT.set_forkserver_preload(["experiments.stacked"])
     runs = {}
     for kind in arguments.only:
         runs[kind] = kill(kind, arguments.count)

@@ -245,6 +245,8 @@ class SupervisedAutoencoder(OwnLoss, keras.Model):
 
     def check_targets(self, x, y):
         """Return class numbers (n,), −1 where there is none, or raise a ValueError that names ``y``."""
+        if y is None:
+            raise ValueError("y: got None, expected a class number for each image, -1 where it is not known.")
         return check_labels("y", y, count=len(x), low=-1, high=self.classifier.output_shape[-1] - 1)
 
     def get_config(self):

@@ -489,6 +489,8 @@ class AdversarialModel(keras.Model):
         What a step returns the means of.
     latent_dim : int
         Size of a latent vector, read off the generative network.
+    bounds : tuple of float
+        Between which numbers its images lie, which the real ones have to keep; see `helpers.ranges.output_range`.
     """
 
     network_names = generative_name = optimizer_names = log_names = ()
@@ -498,7 +500,7 @@ class AdversarialModel(keras.Model):
         self.seed = check_integer("seed", seed, low=0)
         for name, network in zip(self.network_names, networks, strict=True):
             setattr(self, name, network)
-        self.latent_dim = self.generative.input_shape[-1]
+        self.latent_dim, self.bounds = self.generative.input_shape[-1], output_range(self.generative)
         self.noise = keras.random.SeedGenerator(self.seed)
         self.trackers = [keras.metrics.Mean(name=name) for name in self.log_names]
         self.trained = None  # ids of the weights to train, once compiled
@@ -679,7 +681,7 @@ class AdversarialModel(keras.Model):
 
     def _batches(self, images, batch_size):
         """Return checked batches of real images, and the callbacks that go with them."""
-        low, high = output_range(self.generative)
+        low, high = self.bounds
         shape = (None, *self.generative.output_shape[1:])
         check = functools.partial(check_array, "images", shape=shape, low=low, high=high)
         if isinstance(images, keras.utils.PyDataset):
@@ -1006,5 +1008,6 @@ def _allowed(options, known):
         if name.startswith("validation") or name == "metrics":
             raise ValueError(NO_LOSS.format(name=name))
         if name not in known:
-            raise ValueError(f"{name}: is not used by this model, expected one of {', '.join(known)}.")
+            why = ": all images count alike, in an order of seed and epoch" if known == FIT_OPTIONS else ""
+            raise ValueError(f"{name}: is not used by this model{why}, expected one of {', '.join(known)}.")
     return options

@@ -7,6 +7,7 @@ import numpy as np
 from helpers.checks import check_kind
 
 UNBOUNDED = (-np.inf, np.inf)
+BATCH = 5040  # rows that a network is thought to get, of which nothing is computed: whole packs of any size to ten
 # Primitives that hand numbers on as they are, or leave some of them out.
 KEEP = {
     *(
@@ -47,7 +48,7 @@ def output_range(network):
         layer, in a model inside the model, in an operation, or before a layer that only reshapes, rescales or casts.
     """
     check_kind("network", network, keras.Model, "a keras.Model")
-    inputs = jax.ShapeDtypeStruct([size or 1 for size in network.input_shape], "float32")
+    inputs = jax.ShapeDtypeStruct([size or BATCH for size in network.input_shape], "float32")
     weights = (
         [variable.value for variable in group]
         for group in (network.trainable_variables, network.non_trainable_variables)

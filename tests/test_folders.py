@@ -447,7 +447,7 @@ def test_a_split_depends_on_its_seed_alone():
     ("images", "message"),
     [
         (None, "images: got None, expected an array"),
-        (3.5, "images: got one number, expected an array"),
+        (3.5, "images: got shape \\(\\), expected \\(n, ...\\)"),
         (np.array(["a.png", "b.png"]), "images: got dtype <U5, expected numbers"),
         ([np.zeros((2, 2)), np.zeros((3, 3))], "images: got list that makes no array"),
         (np.full((2, 2), np.nan), "images: got 4 values that are NaN or infinite"),

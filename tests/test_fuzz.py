@@ -117,8 +117,6 @@ LEFT_OUT = {
     "widgets.base.script": "takes names of files that stand in a figure's class",
 }
 
-# "Name.argument": wrong values of it that are accepted, or refused in another way. To be emptied.
-
 # --- Small calls that are right --------------------------------------------------------------------------------------
 
 

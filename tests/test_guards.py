@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import autoencoders, datasets, diffusion, gans, hybrids, ladder, layers
+from helpers import autoencoders, datasets, diffusion, gans, hybrids, ladder, layers, points, ranges
 
 RNG = np.random.default_rng(0)
 ROWS = (RNG.random((40, 12)) < 0.3).astype("float32")
@@ -235,7 +235,7 @@ def test_labels_of_keras_datasets_train_as_flat_ones_do():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (None, "y: got None"),
+        (None, "y: got None, expected a class number for each image"),
         (np.eye(3)[LABELS], r"y: got shape \(40, 3\).*argmax"),
         (LABELS + 1, "y: got values from 1 to 3, expected -1 to 2"),
         (LABELS[:39], "y: got 39 labels, expected one for each of the 40 images"),
@@ -306,7 +306,7 @@ def test_a_game_refuses_what_it_would_not_use(make):
         with pytest.raises(ValueError, match=rf"^{name}: is not used by a model that plays a game"):
             model.fit(ROWS, batch_size=8, **{name: value})
     for name in ("shuffle", "sample_weight", "class_weight", "y"):
-        with pytest.raises(ValueError, match=rf"^{name}: is not used by this model, expected one of"):
+        with pytest.raises(ValueError, match=rf"^{name}: is not used by this model: all images count alike"):
             model.fit(ROWS, batch_size=8, **{name: 1})
     for call in (model.evaluate, model.test_on_batch):
         with pytest.raises(ValueError, match="is not used by a model that plays a game"):
@@ -419,6 +419,12 @@ def test_a_sigmoid_is_found_wherever_it_hides(name):
     generator, _ = gans.dense_networks(4, (8,), (8,), "relu", image_shape=(12,))
     with pytest.raises(ValueError, match=r"^discriminator: its outputs lie between .*, expected logits"):
         gans.GAN(generator, sigmoids()[name])
+
+
+def test_a_discriminator_that_counts_and_packs_has_no_bounds():
+    numbers = keras.layers.Lambda(lambda x: x * keras.ops.arange(12, dtype="float32"), output_shape=(12,))
+    judge = keras.Sequential([Input((12,)), numbers, points.Pack(3), Dense(1)])
+    assert ranges.output_range(judge) == (-np.inf, np.inf)
 
 
 def test_logits_are_asked_for_by_every_model_that_needs_them():

@@ -96,12 +96,12 @@ def narrow(inputs, kernel, bias, rank, weights=1.0):
         The outputs' first principal components, in which ``inputs @ first @ second + bias`` is exact.
     """
     outputs = check_array("kernel", kernel, shape=(None, None), least=1).shape[1]
-    inputs = check_array("inputs", inputs, shape=(None, len(kernel)), least=1)
+    check_array("inputs", inputs, shape=(None, len(kernel)), least=1)
     check_array("bias", bias, shape=(outputs,))
     rank = check_integer("rank", rank, low=1, high=outputs)
     if check_array("weights", weights, shape=(...,), low=np.finfo("float32").tiny).ndim:
         check_array("weights", weights, shape=(outputs,))
-    kernel, bias, weights = map(np.asarray, (kernel, bias, weights))
+    inputs, kernel, bias, weights = map(np.asarray, (inputs, kernel, bias, weights))
     outputs = inputs @ kernel + bias
     mean = outputs.mean(axis=0)
     centered = (outputs - mean) * weights
