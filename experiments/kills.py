@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import jax
 import keras
 import numpy as np
 from tqdm import tqdm
@@ -78,6 +79,9 @@ KINDS = {"gan": train_gan, "vae": train_vae, "stack": train_stack}
 def child(kind, folder):
     """Go on with the run in a folder, and leave a hash of the weights at the end."""
     training.RUNS = Path(folder)
+    # What one run has compiled the next need not: the moments of the kills then lie in the training.
+    jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "compiled_kills"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # progress bars
     weights = KINDS[kind]()
     digest = hashlib.sha256(b"".join(np.ascontiguousarray(weight).tobytes() for weight in weights)).hexdigest()

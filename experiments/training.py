@@ -7,6 +7,7 @@ import keras
 from tqdm import tqdm
 
 from experiments import record
+from helpers.training import Backup
 
 RUNS = record.RESULTS.parent / "runs"  # not committed
 
@@ -53,9 +54,7 @@ def callbacks_of(name, epochs, recipe):
     """Return the callbacks that write a run's log and its state after each epoch, to go on from."""
     folder = RUNS / name
     _check_recipe(folder, {**recipe, "epochs": epochs})
-    # Two copies: a run killed while it writes one goes on from the other.
-    backup = keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True, delete_checkpoint=False)
-    return RunLog(name, folder / "log.json", epochs), backup
+    return RunLog(name, folder / "log.json", epochs), Backup(folder / "backup")
 
 
 def _check_recipe(folder, recipe):

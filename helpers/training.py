@@ -1,6 +1,7 @@
 """Around a training step: data are checked, a loss that is no number ends it, and arrays are found by variable."""
 
 import inspect
+from pathlib import Path
 
 import jax
 import keras
@@ -371,6 +372,45 @@ class SampleFilm(StepCounter):
         if self.step in self.steps and self.step not in self.frames:
             self.model.jax_state_sync()  # during `fit` the weights live in the trainer's state, not in the model
             self.frames[self.step] = self.model.sample(**self.arguments)
+
+
+class Backup(keras.callbacks.Callback):
+    """Keep the state of a run after each epoch, from which the same ``fit`` goes on after a kill at any moment.
+
+    Keras's ``BackupAndRestore`` writes weights and the number of the epoch into two files: a run that is killed between
+    the two repeats an epoch, and says nothing. Here the name of the one file holds the number, and a file gets its name
+    when it is whole.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        Of this run alone.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = Path(folder)
+
+    def on_train_begin(self, logs=None):
+        """Go on with the newest state, if there is one."""
+        if states := self._states():
+            if not self.model.optimizer.built:
+                self.model.optimizer.build(self.model.trainable_variables)
+            self.model.load_weights(states[-1])
+            self.model._initial_epoch = int(states[-1].name.split(".")[0].split("_")[1])
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the state, and forget older ones."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / "partial.weights.h5"
+        self.model.save_weights(partial, overwrite=True)
+        partial.replace(self.folder / f"epoch_{epoch + 1:06}.weights.h5")
+        for state in self._states()[:-1]:
+            state.unlink()
+
+    def _states(self):
+        """Return the files of whole states, the newest last."""
+        return sorted(self.folder.glob("epoch_*.weights.h5"))
 
 
 # --- Arrays by variable ----------------------------------------------------------------------------------------------

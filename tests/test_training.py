@@ -70,3 +70,14 @@ def test_the_log_names_every_epoch(runs):
     train("run", epochs=2)
     rows = json.loads((runs / "run" / "log.json").read_text())
     assert [row.keys() >= {"seconds", "loss", "kl"} for row in rows] == [True, True]
+
+
+def test_a_state_that_is_half_written_is_not_taken(runs):
+    whole, _ = train("whole")
+    with pytest.raises(KeyboardInterrupt):
+        train("stopped", callbacks=[Stop(epoch=2)])
+    states = runs / "stopped" / "backup"
+    assert [state.name for state in states.iterdir()] == ["epoch_000002.weights.h5"]
+    (states / "partial.weights.h5").write_bytes(b"half")
+    resumed, _ = train("stopped")
+    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
