@@ -7,7 +7,7 @@ import jax
 import keras
 import numpy as np
 
-from helpers.checks import check_integer
+from helpers.checks import check_choice, check_integer
 from helpers.ranges import output_range
 
 # --- Data ------------------------------------------------------------------------------------------------------------
@@ -345,9 +345,8 @@ class SampleFilm(StepCounter):
     def __init__(self, steps, count=10, seed=0, average=True):
         super().__init__()
         self.steps = {check_integer("steps", step, low=0) for step in steps}
-        self.arguments = dict(
-            count=check_integer("count", count, low=1), seed=check_integer("seed", seed, low=0), average=average
-        )
+        count, seed = check_integer("count", count, low=1), check_integer("seed", seed, low=0)
+        self.arguments = dict(count=count, seed=seed, average=check_choice("average", average, (False, True)))
         self.frames = {}
 
     def on_train_begin(self, logs=None):
