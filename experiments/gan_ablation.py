@@ -5,9 +5,10 @@ python -m experiments.gan_ablation --only "without R1 and R2" --rates 0.002 --se
 python -m experiments.gan_ablation --write                  only writes the result, of the runs that there are
 python -m experiments.gan_ablation --rehearse               makes one run in small and writes nothing
 
-Rates and seeds of a row that are missing are trained side by side; on a CPU that costs as much as one after the other,
-about two minutes of one core each. A row's rate is the one with the smallest mean distance from the *validation*
-digits. The average of the weights is no row of its own: every run is measured with and without it.
+The first seed of a row tries learning rates from the middle outwards, until the best has a worse one on both sides; the
+other seeds then run at the best. "Best" is the smallest distance from the *validation* digits, over the seeds that all
+rates of a row share. A run takes about two minutes of one core. The average of the weights is no row of its own: every
+run is measured with and without it.
 """
 
 import argparse
@@ -22,7 +23,8 @@ from helpers import claims, datasets, gans, metrics
 
 NAME = "gan_ablation"
 SEEDS = (0, 1, 2, 3, 4)
-RATES = (2e-4, 7e-4, 2e-3)
+RATES = (7e-5, 2e-4, 7e-4, 2e-3, 4e-3, 8e-3, 1.6e-2)
+FIRST_RATES = (7e-4, 2e-3)
 SAMPLES, SAMPLE_SEED = 10_000, 12345
 LOOKS = (1, 2, 4)  # after which epochs, beside the last, the averaged generators are held to the validation digits
 
@@ -139,13 +141,32 @@ def make(name, rates, seeds, mnist, judge):
 
 def best_rate(runs):
     """Return the learning rate with the smallest mean distance from the validation digits; a NaN loses."""
+    seeds = {rate: {run["seed"] for run in runs if run["rate"] == rate} for rate in {run["rate"] for run in runs}}
+    # The recipe's rates were tried with two groups of seeds: where no seed is shared, each rate's own count.
+    shared = set.intersection(*seeds.values()) or set.union(*seeds.values())
 
     def score(rate):
-        """Return this mean."""
-        values = [run["averaged"]["validation"] for run in runs if run["rate"] == rate]
+        """Return this mean over the seeds that ran at every rate."""
+        values = [run["averaged"]["validation"] for run in runs if run["rate"] == rate and run["seed"] in shared]
         return np.inf if None in values else np.mean(values)
 
-    return min({run["rate"] for run in runs}, key=score)
+    return min(seeds, key=score)
+
+
+def untried_neighbour(runs):
+    """Return the rate next to the best one that has not been tried yet; None where both have."""
+    place = RATES.index(best_rate(runs))
+    tried = {run["rate"] for run in runs}
+    beside = RATES[max(place - 1, 0) : place + 2]
+    return next((rate for rate in reversed(beside) if rate not in tried), None)
+
+
+def search(name, mnist, judge):
+    """Make a row whole: the first seed finds the rate, the others follow at it."""
+    make(name, FIRST_RATES, SEEDS[:1], mnist, judge)
+    while (rate := untried_neighbour(log_of(name).runs)) is not None:
+        make(name, [rate], SEEDS[:1], mnist, judge)
+    make(name, [best_rate(log_of(name).runs)], SEEDS[1:], mnist, judge)
 
 
 def rehearse(mnist):
@@ -169,8 +190,8 @@ def main():
     """Make what is missing and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help="these rows")
-    parser.add_argument("--rates", nargs="+", type=float, default=RATES, help="learning rates")
-    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="seeds")
+    parser.add_argument("--rates", nargs="+", type=float, help="only these learning rates, without a search")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="seeds at these rates")
     parser.add_argument("--write", action="store_true", help="only write the result")
     parser.add_argument("--rehearse", action="store_true", help="do it in small and write nothing")
     arguments = parser.parse_args()
@@ -183,7 +204,10 @@ def main():
         return
     judge = Judge(mnist)
     for name in arguments.only:
-        make(name, arguments.rates, arguments.seeds, mnist, judge)
+        if arguments.rates:
+            make(name, arguments.rates, arguments.seeds, mnist, judge)
+        else:
+            search(name, mnist, judge)
     write()
 
 

@@ -226,6 +226,11 @@ def test_code_cells_are_short(code):
     assert statistics.median(lengths) <= 5
 
 
+def test_no_cell_hides_its_value_with_a_semicolon(code):
+    # nbval runs without the history in which IPython looks for the semicolon: it would print the value.
+    assert not [cell.source for cell in code if cell.source.rstrip().endswith(";")]
+
+
 def test_every_figure_has_alt_text(code):
     kinds = {cell.id: {kind for output in cell.outputs for kind in output.get("data", {})} for cell in code}
     with_image = [cell for cell in code if kinds[cell.id] & {"image/png", "image/svg+xml"}]
