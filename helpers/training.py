@@ -1,13 +1,16 @@
 """Around a training step: data are checked, a loss that is no number ends it, and arrays are found by variable."""
 
+import hashlib
 import inspect
+import os
 from pathlib import Path
 
 import jax
 import keras
 import numpy as np
 
-from helpers.checks import check_choice, check_integer
+from helpers import storage
+from helpers.checks import check_choice, check_integer, check_kind
 from helpers.ranges import output_range
 
 # --- Data ------------------------------------------------------------------------------------------------------------
@@ -377,35 +380,57 @@ class Backup(keras.callbacks.Callback):
     """Keep the state of a run after each epoch, from which the same ``fit`` goes on after a kill at any moment.
 
     Keras's ``BackupAndRestore`` writes weights and the number of the epoch into two files: a run that is killed between
-    the two repeats an epoch, and says nothing. Here the name of the one file holds the number, and a file gets its name
-    when it is whole.
+    the two repeats an epoch, and says nothing. Here the name of the one file holds the number and a checksum, as HDF5
+    would load flipped bits without a word, and a file gets its name when it is whole.
 
     Parameters
     ----------
     folder : str or pathlib.Path
         Of this run alone.
+
+    Raises
+    ------
+    ValueError
+        If `folder` is no path.
+    RuntimeError
+        When `fit` begins, if the newest state is damaged or of another model.
     """
 
     def __init__(self, folder):
         super().__init__()
-        self.folder = Path(folder)
+        self.folder = Path(check_kind("folder", folder, (str, os.PathLike), "a path"))
 
     def on_train_begin(self, logs=None):
         """Go on with the newest state, if there is one."""
         if states := self._states():
             if not self.model.optimizer.built:
                 self.model.optimizer.build(self.model.trainable_variables)
-            self.model.load_weights(states[-1])
-            self.model._initial_epoch = int(states[-1].name.split(".")[0].split("_")[1])
+            self._load(states[-1])
+            self.model._initial_epoch = int(states[-1].name.split("_")[1])
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the state, and forget older ones."""
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / "partial.weights.h5"
         self.model.save_weights(partial, overwrite=True)
-        partial.replace(self.folder / f"epoch_{epoch + 1:06}.weights.h5")
+        partial.replace(self.folder / f"epoch_{epoch + 1:06}_{self._checksum(partial)}.weights.h5")
         for state in self._states()[:-1]:
             state.unlink()
+
+    def _load(self, state):
+        """Put a state into the model, or raise a RuntimeError that names the file."""
+        mend = f"Delete {self.folder}, and the run begins anew, or give another model's run a folder of its own."
+        if self._checksum(state) not in state.name:
+            raise storage.unreadable(state, "its checksum is another", mend)
+        try:
+            self.model.load_weights(state)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise storage.unreadable(state, error, mend) from error
+
+    def _checksum(self, state):
+        """Return what a changed file has otherwise."""
+        with state.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
     def _states(self):
         """Return the files of whole states, the newest last."""

@@ -8,6 +8,7 @@ import pytest
 
 from experiments import training
 from helpers import autoencoders, datasets
+from helpers.training import Backup
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +78,28 @@ def test_a_state_that_is_half_written_is_not_taken(runs):
     with pytest.raises(KeyboardInterrupt):
         train("stopped", callbacks=[Stop(epoch=2)])
     states = runs / "stopped" / "backup"
-    assert [state.name for state in states.iterdir()] == ["epoch_000002.weights.h5"]
+    assert [state.name[:13] for state in states.iterdir()] == ["epoch_000002_"]
     (states / "partial.weights.h5").write_bytes(b"half")
     resumed, _ = train("stopped")
     assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
+
+
+def test_a_backup_asks_for_a_folder():
+    with pytest.raises(ValueError, match="folder: got None, expected a path"):
+        Backup(None)
+
+
+@pytest.mark.parametrize("damage", ["cut", "a bit", "other units"])
+def test_a_damaged_or_foreign_backup_is_named(damage, tmp_path):
+    def fit(units=3, epochs=1):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(units)])
+        model.compile("adam", "mse")
+        model.fit(np.ones((4, 2)), np.ones((4, units)), epochs=epochs, verbose=0, callbacks=[Backup(tmp_path)])
+
+    fit()
+    (state,) = tmp_path.iterdir()
+    raw = bytearray(state.read_bytes())
+    raw[100] ^= 255
+    state.write_bytes({"cut": raw[: len(raw) // 2], "a bit": raw, "other units": state.read_bytes()}[damage])
+    with pytest.raises(RuntimeError, match=r"(?s)epoch_000001.*cannot be used .*\. Delete .*, and the run begins anew"):
+        fit(4 if damage == "other units" else 3, epochs=2)
