@@ -79,6 +79,8 @@ ROWS = {
     "source": SOURCE,
     **{f"only {name}": mix(SOURCE, RECIPE, fields) for name, fields in CHANGES.items()},
 }
+UNPAIRED = ROWS["without relativistic pairing"]  # the best of them: how strong must its penalties be?
+ROWS |= {f"unpaired, penalties {gamma}": dataclasses.replace(UNPAIRED, gamma=gamma) for gamma in (0.1, 1.0, 3.0)}
 
 
 class Judge:

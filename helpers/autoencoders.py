@@ -21,8 +21,10 @@ from helpers.ranges import output_range
 from helpers.training import (
     Guarded,
     OwnLoss,
+    check_latents,
     check_logits,
     check_network,
+    check_unregularised,
     deserialize_each,
     only_inputs,
     serialize_each,
@@ -50,9 +52,15 @@ class Reconstructor(Guarded, keras.Model):
         super().__init__(inputs, outputs, name=name, **kwargs)
         self.bounds = output_range(self)
 
+    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+        """Choose optimizer and loss as ``keras.Model.compile`` does; without a loss nothing would be trained."""
+        if loss is None:
+            raise ValueError("loss: got None, expected one, such as 'mse' or 'binary_crossentropy'.")
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
     def check_inputs(self, x):
         """Return inputs as float32, or raise a ValueError that names ``x``."""
-        return check_array("x", x, shape=(None, *self.input_shape[1:]))
+        return check_array("x", x, shape=(None, *self.input_shape[1:]), least=1)
 
     def check_targets(self, x, y):
         """Return targets as float32, or raise a ValueError that names ``y``."""
@@ -223,6 +231,8 @@ class SupervisedAutoencoder(OwnLoss, keras.Model):
         check_network("decoder", decoder, encoder.output_shape[1:], encoder.input_shape[1:])
         check_network("classifier", classifier, encoder.output_shape[1:])
         check_logits("classifier", classifier)
+        for name, network in dict(encoder=encoder, decoder=decoder, classifier=classifier).items():
+            check_unregularised(name, network)
         self.bounds = output_range(decoder)
         self.encoder, self.decoder, self.classifier = encoder, decoder, classifier
         self.reconstruction_weight = check_number("reconstruction_weight", reconstruction_weight, low=0)
@@ -241,7 +251,7 @@ class SupervisedAutoencoder(OwnLoss, keras.Model):
     def check_inputs(self, x):
         """Return images as float32, or raise a ValueError that names ``x``."""
         low, high = self.bounds
-        return check_array("x", x, shape=(None, *self.encoder.input_shape[1:]), low=low, high=high)
+        return check_array("x", x, shape=(None, *self.encoder.input_shape[1:]), low=low, high=high, least=1)
 
     def check_targets(self, x, y):
         """Return class numbers (n,), −1 where there is none, or raise a ValueError that names ``y``."""
@@ -266,7 +276,7 @@ class SupervisedAutoencoder(OwnLoss, keras.Model):
         count = ops.maximum(ops.sum(labelled), 1.0)
         entropies = keras.losses.sparse_categorical_crossentropy(ops.maximum(y, 0), y_pred["logits"], from_logits=True)
         cross_entropy = ops.sum(labelled * entropies) / count
-        squared_error = ops.mean(ops.sum(ops.square(x - y_pred["reconstruction"]), axis=-1))
+        squared_error = ops.mean(ops.sum(ops.square(_rows(x - y_pred["reconstruction"])), axis=-1))
         hits = labelled * ops.cast(ops.argmax(y_pred["logits"], axis=-1) == y, "float32")
         values = (cross_entropy, squared_error, ops.sum(hits) / count)
         for tracker, value in zip(self.trackers, values, strict=True):
@@ -347,15 +357,16 @@ class VariationalAutoencoder(OwnLoss, keras.Model):
 
     def __init__(self, encoder, decoder, samples=1, kl_weight=1.0, seed=0, **kwargs):
         super().__init__(**kwargs)
-        check_network("decoder", decoder)
-        check_network("encoder", encoder, decoder.output_shape[1:], (2 * decoder.input_shape[-1],))
+        self.latent_dim = check_latents("decoder", decoder)
+        check_network("encoder", encoder, decoder.output_shape[1:], (2 * self.latent_dim,))
         check_logits("decoder", decoder)
+        for name, network in dict(encoder=encoder, decoder=decoder).items():
+            check_unregularised(name, network)
         self.encoder, self.decoder = encoder, decoder
         self.samples = check_integer("samples", samples, low=1)
         self.kl_weight = check_number("kl_weight", kl_weight, low=0)
         if self.samples > 1 and self.kl_weight != 1:
             raise ValueError(f"kl_weight: got {kl_weight!r} with {samples} samples, expected 1: that bound has no KL.")
-        self.latent_dim = decoder.input_shape[-1]
         self.seed, self.noise = seed, StandardNormal(seed)
         self.kl_tracker = keras.metrics.Mean(name="kl")
         self.built = True
@@ -381,14 +392,14 @@ class VariationalAutoencoder(OwnLoss, keras.Model):
         return ops.split(self.encoder(images), 2, axis=-1)
 
     def decode(self, latents):
-        """Return logits (..., input_dim) for latents (..., latent_dim)."""
+        """Return logits (..., input_dim) for latents (..., latent_dim); the decoder may also make pictures."""
         latents = check_shape("latents", latents, (..., self.latent_dim))
         rows = self.decoder(ops.reshape(latents, (-1, self.latent_dim)))
-        return ops.reshape(rows, (*ops.shape(latents)[:-1], rows.shape[-1]))
+        return ops.reshape(rows, (*ops.shape(latents)[:-1], *rows.shape[1:]))
 
     def check_inputs(self, x):
         """Return images as float32, or raise a ValueError that names ``x``."""
-        return check_array("x", x, shape=(None, *self.encoder.input_shape[1:]), low=0, high=1)
+        return check_array("x", x, shape=(None, *self.encoder.input_shape[1:]), low=0, high=1, least=1)
 
     def check_targets(self, x, y):
         """Raise a ValueError for targets other than the images themselves."""
@@ -413,7 +424,8 @@ class VariationalAutoencoder(OwnLoss, keras.Model):
             y_pred = {"latents": latents, "logits": self.decode(latents)}
         kl = gaussian_kl(mean, log_variance)
         self.kl_tracker.update_state(kl)
-        reconstruction = bernoulli_log_likelihood(x, y_pred["logits"])  # (samples, n)
+        logits = ops.reshape(y_pred["logits"], (-1, *ops.shape(_rows(x))))
+        reconstruction = bernoulli_log_likelihood(_rows(x), logits)  # (samples, n)
         if self.samples == 1:
             return ops.mean(self.kl_weight * kl - ops.mean(reconstruction, axis=0))
         prior = normal_log_density(y_pred["latents"])
@@ -425,6 +437,11 @@ class VariationalAutoencoder(OwnLoss, keras.Model):
         count, seed = check_integer("count", count, low=1), check_integer("seed", seed, low=0)
         latents = keras.random.normal((count, self.latent_dim), seed=seed)
         return np.asarray(ops.sigmoid(self.decode(latents)))
+
+
+def _rows(images):
+    """Return images (n, ...) as rows (n, pixels)."""
+    return ops.reshape(images, (ops.shape(images)[0], int(np.prod(images.shape[1:]))))
 
 
 def gaussian_kl(mean, log_variance):

@@ -4,6 +4,7 @@ import numbers
 
 import numpy as np
 
+ROUNDING = 1e-6  # share of a range by which float32 may leave it, such as a grey of red, green and blue
 LARGEST = 2**32 - 1  # no axis is longer, and JAX cuts a seed beyond it to 32 bits without a word: 2**32 would act as 0
 
 
@@ -141,7 +142,7 @@ def check_each(name, values, check, *, least=0, **bounds):
     except TypeError:
         raise ValueError(f"{name}: got {_shown(values)}, expected a sequence of numbers.") from None
     if len(values) < least:
-        raise ValueError(f"{name}: got {len(values)} numbers, expected at least {least}.")
+        raise ValueError(f"{name}: got {len(values)} entries, expected at least {least}.")
     return [check(name, value, **bounds) for value in values]
 
 
@@ -188,7 +189,8 @@ def check_shape(name, tensor, shape):
     -------
     ndarray, tensor or number
     """
-    array = tensor if hasattr(tensor, "dtype") and hasattr(tensor, "shape") else _as_array(name, tensor)
+    known = hasattr(tensor, "dtype") and hasattr(tensor, "shape") and not isinstance(tensor, np.ma.MaskedArray)
+    array = tensor if known else _as_array(name, tensor)
     if not _has_shape(tuple(array.shape), shape):
         raise ValueError(f"{name}: got shape {tuple(array.shape)}, expected {_say_shape(shape)}.")
     if not str(array.dtype).startswith(("float", "bfloat", "int", "uint", "bool")):
@@ -208,7 +210,7 @@ def check_array(name, array, *, shape, low=None, high=None, least=0):
     shape : tuple
         The expected shape; None stands for any size, and an Ellipsis at one end for any further axes.
     low, high : float, optional
-        Inclusive range of the values.
+        Inclusive range of the values. Of a range with two ends, values outside by rounding alone become them.
     least : int, default=0
         Fewer rows are an error, and if it is not 0, so are rows without numbers.
 
@@ -226,8 +228,12 @@ def check_array(name, array, *, shape, low=None, high=None, least=0):
         raise ValueError(
             f"{name}: got {len(bad)} values that are NaN or infinite, the first at {tuple(bad[0].tolist())}."
         )
-    _check_range(name, floats, low, high)
-    return floats
+    if None in (low, high) or not floats.size or (floats.min() >= low and floats.max() <= high):
+        _check_range(name, floats, low, high)
+        return floats
+    slack = ROUNDING * (high - low)
+    _check_range(name, floats, low - slack, high + slack, said=(low, high))
+    return floats.clip(low, high)
 
 
 def check_images(name, images, *, least=0):
@@ -238,7 +244,7 @@ def check_images(name, images, *, least=0):
     name : str
         The argument's name, for the message.
     images : array_like of shape (n, 28, 28, 1), (n, 28, 28) or (n, 784)
-        Grey levels in [0, 1].
+        Grey levels in [0, 1]; see `check_array` on rounding.
     least : int, default=0
         Fewer images are an error.
 
@@ -260,7 +266,9 @@ def check_pictures(name, images):
     name : str
         The argument's name, for the message.
     images : array_like of shape (n, height, width, 1 or 3), (n, height, width) or (n, 784)
-        Levels in [0, 1], n >= 1. Rows of pixels are taken for digits of 28 × 28; of others the shape is not known.
+        Levels in [0, 1], n >= 1. Rows of pixels are taken for digits of 28 × 28; of others the shape is not known. With
+        three axes the last, if it has at most four places, is taken for the channels of one picture, which is an error:
+        grey pictures so narrow need their channel, ``images[..., None]``.
 
     Returns
     -------
@@ -268,7 +276,7 @@ def check_pictures(name, images):
     """
     array = _as_array(name, images)
     pictures = array.reshape(-1, 28, 28, 1) if array.shape[1:] == (784,) else array
-    pictures = pictures[..., None] if pictures.ndim == 3 and pictures.shape[-1] not in (1, 3) else pictures
+    pictures = pictures[..., None] if pictures.ndim == 3 and pictures.shape[-1] > 4 else pictures
     if pictures.ndim != 4 or not pictures.size or pictures.shape[-1] not in (1, 3):
         expected = "(n, height, width, 1 or 3), (n, height, width) or (n, 784)"
         raise ValueError(f"{name}: got shape {array.shape}, expected {expected}.{_picture_hint(name, array.shape)}")
@@ -287,7 +295,7 @@ def check_labels(name, labels, *, count=None, low=0, high=None):
     count : int, optional
         How many are expected: one for each image.
     low, high : int
-        Inclusive range of the numbers; `high` may be None.
+        Inclusive range of the numbers; without `high` it is the largest int32.
 
     Returns
     -------
@@ -302,9 +310,12 @@ def check_labels(name, labels, *, count=None, low=0, high=None):
     floats = check_array(name, array, shape=(None,))
     if count is not None and len(floats) != count:
         raise ValueError(f"{name}: got {len(floats)} labels, expected one for each of the {count} images.")
-    if (floats != np.round(floats)).any():
-        raise ValueError(f"{name}: got fractions such as {floats[floats != np.round(floats)][0]:g}, expected integers.")
-    _check_range(name, floats, low, high)
+    # float32 would round 2³¹ − 1 up, and 0.99999999 to 1.
+    numbers = array if array.dtype.kind in "iu" else array.astype("float64")
+    if (fractions := numbers[numbers != np.round(numbers)]).size:
+        raise ValueError(f"{name}: got fractions such as {_digits(fractions[0])}, expected integers.")
+    _check_range(name, numbers, low, high)
+    _check_range(name, numbers, low, np.iinfo("int32").max)
     return array.astype("int32")
 
 
@@ -361,6 +372,9 @@ def _picture_hint(name, shape):
         return f" Channels come last: {name}.transpose(0, 2, 3, 1)."
     if len(shape) == 4 and shape[3] in (2, 4):
         return f" Without transparency: {name}[..., :{shape[3] - 1}]."
+    if len(shape) == 3 and shape[2] in (2, 4):
+        one = f"one picture without transparency is {name}[None, ..., :{shape[2] - 1}]"
+        return f" A stack of one: {one}. Grey pictures {shape[2]} wide: {name}[..., None]."
     if len(shape) == 3 or (len(shape) == 2 and shape[0] == shape[1]):
         return f" One picture is a stack of one: {name}[None]."
     sides = {channels: round((shape[1] / channels) ** 0.5) for channels in (1, 3)} if len(shape) == 2 else {}
@@ -372,10 +386,19 @@ def _as_array(name, value):
     """Return what came as an array, or raise a ValueError that names the argument."""
     if value is None:
         raise ValueError(f"{name}: got None, expected an array.")
+    _refuse_masked(name, value)
     try:
         return np.asarray(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: got {type(value).__name__} that makes no array ({error}).") from None
+
+
+def _refuse_masked(name, value):
+    """Raise a ValueError if an array, or one of a list, has masked values, which NumPy's functions would show."""
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    masked = sum(np.ma.count_masked(part) for part in parts if isinstance(part, np.ma.MaskedArray))
+    if masked:
+        raise ValueError(f"{name}: got {masked} masked values, expected none: leave them out, or give .filled(...).")
 
 
 def _as_floats(name, array):
@@ -405,21 +428,32 @@ def _say_shape(shape):
     return f"({', '.join(names)}{',' * (len(names) == 1)})"
 
 
-def _check_range(name, array, low, high):
-    """Raise a ValueError when values lie outside [low, high]; either may be None."""
+def _check_range(name, array, low, high, said=None):
+    """Raise a ValueError when values lie outside [low, high]; either may be None. `said` is the range to name."""
     if not array.size:
         return
-    smallest, largest = float(array.min()), float(array.max())
+    smallest, largest = array.min().item(), array.max().item()
     if (low is not None and smallest < low) or (high is not None and largest > high):
+        low, high = said or (low, high)
         hint = " Were the pixels divided by 255?" if high == 1 and largest > 1 else ""
-        wanted = f">= {low:g}" if high is None else f"<= {high:g}" if low is None else f"{low:g} to {high:g}"
-        raise ValueError(f"{name}: got values from {smallest:g} to {largest:g}, expected {wanted}.{hint}")
+        ends = [None if bound is None else _digits(bound) for bound in (low, high)]
+        wanted = f">= {ends[0]}" if high is None else f"<= {ends[1]}" if low is None else " to ".join(ends)
+        found = " to ".join(_digits(value, ends) for value in (smallest, largest))
+        raise ValueError(f"{name}: got values from {found}, expected {wanted}.{hint}")
+
+
+def _digits(number, ends=()):
+    """Return a number in six digits, or in more where it would read as a bound or an integer; integers in full."""
+    if float(number).is_integer():
+        return f"{number:.0f}" if abs(number) < 1e15 else f"{number:g}"
+    texts = [f"{number:.{digits}g}" for digits in (6, 9, 17)]
+    return next((text for text in texts if text not in ends and not float(text).is_integer()), texts[-1])
 
 
 def _as_number(value):
     """Return one real number as a float, and NaN for anything else."""
     if isinstance(value, np.ndarray) or hasattr(value, "__array__"):
-        real = np.shape(value) == () and np.asarray(value).dtype.kind in "fiu"
+        real = np.shape(value) == () and np.asarray(value).dtype.kind in "fiu" and not np.ma.is_masked(value)
     else:
         real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     try:

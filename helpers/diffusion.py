@@ -22,7 +22,7 @@ from helpers.checks import (
 from helpers.datasets import Mixture
 from helpers.layers import StandardNormal
 from helpers.points import FourierFeatures
-from helpers.training import OwnLoss, only_inputs
+from helpers.training import OwnLoss, check_unregularised, copy_network, only_inputs
 
 # --- Noise -----------------------------------------------------------------------------------------------------------
 
@@ -378,19 +378,23 @@ class Diffusion(OwnLoss, keras.Model):
         self.schedule = check_kind("schedule", schedule, Schedule, "a Schedule, such as Schedule()")
         self.bounds, self.ema = _check_bounds(bounds), check_number("ema", ema, low=0, below=1)
         self.seed = check_integer("seed", seed, low=0)
-        self.network, self.average = network, keras.models.clone_model(network)
+        self.network, self.average = network, copy_network("network", network)
         self.average.trainable = False
-        self.average.set_weights(network.get_weights())
         self.noise = StandardNormal(self.seed)
         self._jitted_draw = jax.jit(self._draw, static_argnames=("count", "steps", "scatter"))
         self.built = True
 
     # -- training --
 
+    def compile(self, *args, **kwargs):
+        """Choose the optimizer, as for the other models, for a network none of whose layers was frozen meanwhile."""
+        _check_network(self.network)
+        super().compile(*args, **kwargs)
+
     def check_inputs(self, x):
         """Return data as float32, or raise a ValueError that names ``x``."""
         low, high = self.bounds or (None, None)
-        return check_array("x", x, shape=(None, self.dimension), low=low, high=high)
+        return check_array("x", x, shape=(None, self.dimension), low=low, high=high, least=1)
 
     def check_targets(self, x, y):
         """Raise a ValueError for targets other than the data themselves."""
@@ -512,5 +516,8 @@ def _check_network(network):
     if not isinstance(output, tuple) or inputs != [output, (None,)] or len(output) != 2:
         raise ValueError(f"network: maps {inputs} to {output}, expected [(None, d), (None,)] to (None, d).")
     if network.non_trainable_variables:
-        raise ValueError("network: got layers that keep statistics or noise, expected none, such as dense ones.")
+        raise ValueError(
+            "network: got layers that keep statistics or noise, or that are not trainable, expected none of them."
+        )
+    check_unregularised("network", network)
     return output[-1]

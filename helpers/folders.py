@@ -26,10 +26,14 @@ ASIDE = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # folders that systems add unask
 BROKEN = "links to nothing"
 FITS = (None, "crop", "pad")
 # Pillow promises one kind of error for a damaged file; its readers of the many formats let others through.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error, zlib.error)
+UNREADABLE += (Image.DecompressionBombError,)
 LUMA = np.array([0.299, 0.587, 0.114], "float32")  # shares of red, green and blue in the grey of ITU-R BT.601
 NAMED = 5  # unusable files that an error names
 TWELVE_BITS = 4095  # white of many scientific and medical cameras, whose files have 16 bits
+PHOTOMETRIC = 262  # the tag of a TIFF that is 0 where 0 is white
+# Pillow brings grey levels of 2 and 4 bits in a PNG to 8, but not the transparent one among them.
+STEPS = {"L;2": 85, "L;4": 17}
 
 
 class _Wish(NamedTuple):
@@ -89,7 +93,8 @@ def load_folder(path, size, *, grey=True, convert=False, fit=None, background=0.
     Warns
     -----
     UserWarning
-        If there are pictures of formats that cannot be read, which are left out; if no 16-bit file uses more than 12.
+        If there are pictures of formats that cannot be read, or links to nothing, which are left out; if no 16-bit file
+        uses more than 12.
     """
     wish, least = _check_wish(size, grey, convert, fit, background), check_integer("least", least, low=1)
     _check_progress(progress)
@@ -234,9 +239,9 @@ def _check_folder(path):
         folder = Path(path).expanduser()
     except RuntimeError:
         raise ValueError(f"path: got {path}, but the home folder of this user is not known.") from None
-    if folder.is_file():
+    if os.path.isfile(folder):
         raise ValueError(f"path: got {path}, which is a file, expected a folder of images: unpack an archive first.")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         seen = "" if folder.is_absolute() else f": looked for it in {Path.cwd()}"
         raise ValueError(f"path: got {path}, which is no folder{seen}.")
     return folder
@@ -244,9 +249,9 @@ def _check_folder(path):
 
 def _find(folder):
     """Return the image files below a folder in order, and how many pictures of each ending are left out."""
-    readable, files = _readable(), list(_walk(folder))
-    images = [file for file in files if file.suffix.lower() in readable]
-    rest = Counter(_kind(file) for file in files if file.suffix.lower() not in readable)
+    readable, found = _readable(), [(file, _kind(file)) for file in _walk(folder)]
+    images = [file for file, kind in found if kind in readable]
+    rest = Counter(kind for _, kind in found if kind not in readable)
     left_out = {kind: count for kind, count in sorted(rest.items()) if kind}
     if not images:
         others = f"{rest.total()} other files{': convert ' * bool(left_out)}{_count(left_out)}"
@@ -263,7 +268,10 @@ def _readable():
 
 
 def _walk(folder):
-    """Yield the files below a folder, but for hidden ones; linked folders come last, and no folder twice."""
+    """Yield the files below a folder, but for hidden ones; linked folders come last, and no folder twice.
+
+    Links to nothing are yielded, pipes and devices are not: reading a pipe waits for somebody to write into it.
+    """
     seen, own, linked = set(folder.resolve().parents), [folder], []
     while own or linked:
         here = (own or linked).pop(0)
@@ -271,9 +279,9 @@ def _walk(folder):
             continue
         seen.add(place)
         for entry in sorted(_entries(here)):
-            if entry.is_dir():
-                (linked if entry.is_symlink() else own).append(entry)
-            elif entry.is_file() or entry.is_symlink():
+            if os.path.isdir(entry):  # unlike pathlib's, these tests say no of a place where one may not look
+                (linked if os.path.islink(entry) else own).append(entry)
+            elif os.path.isfile(entry) or not os.path.exists(entry):
                 yield entry
 
 
@@ -286,8 +294,8 @@ def _entries(folder):
 
 
 def _kind(file):
-    """Return as what a file that is not read is counted; nothing if it is no picture."""
-    if not file.exists():
+    """Return as what a file is counted: a link to nothing, the ending of a picture, or nothing."""
+    if not os.path.exists(file):
         return BROKEN
     return file.suffix.lower() if file.suffix.lower() in SUFFIXES + FOREIGN else ""
 
@@ -358,9 +366,12 @@ def _open(file):
     """Return a file as a Pillow image, upright; in RGB or RGBA where white has a fixed value."""
     try:
         with Image.open(file) as image:
+            _scale_transparent(image)
             upright = ImageOps.exif_transpose(image)
             if image.format == "PPM" and image.mode == "I":  # levels that Pillow has brought to 16 bits
                 return upright.convert("I;16")
+            if image.mode == "I;16" and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # Pillow turns 8 bits alone
+                return Image.fromarray(65535 - np.asarray(upright))
             if upright.mode[0] in "IF":
                 return upright
             return upright.convert("RGBA" if upright.has_transparency_data else "RGB")
@@ -370,12 +381,26 @@ def _open(file):
         raise _Unusable(f"cannot be read ({error})") from error
 
 
+def _scale_transparent(image):
+    """Bring the one transparent level of a PNG that is not read yet to the scale of its pixels."""
+    if image.format != "PNG" or "transparency" not in image.info or not image.tile:
+        return
+    coding = image.tile[0][3]
+    if coding == "RGB;16B":  # Pillow keeps 8 bits of each pixel: others may look like the transparent ones
+        raise _Unusable("marks a colour of 16 bits as transparent, expected an alpha channel: save it with one")
+    if coding in STEPS:
+        image.info["transparency"] *= STEPS[coding]
+
+
 def _levels(image, background):
     """Return red, green and blue from 0 to 1: (height, width, 3)."""
     if image.mode in ("I", "F"):
         raise _Unusable(f"has pixels of mode {image.mode}, in which white is not defined, expected 8 or 16 bits each")
     if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion would cut all above 255
-        return np.repeat(np.asarray(image, "float32")[..., None] / 65535, 3, axis=-1)  # (h, w) -> (h, w, 3)
+        levels = np.asarray(image, "float32") / 65535
+        if "transparency" in image.info:  # one level of a PNG
+            levels = np.where(np.asarray(image) == image.info["transparency"], np.float32(background), levels)
+        return np.repeat(levels[..., None], 3, axis=-1)  # (h, w) -> (h, w, 3)
     pixels = np.asarray(image, "float32") / 255  # (h, w, 3 or 4)
     if pixels.shape[-1] == 3:
         return pixels

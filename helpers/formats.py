@@ -76,10 +76,12 @@ def with_palette(png):
 
 
 def as_svg(figure):
-    """Return a figure as an SVG file, as large on the page as its pixels, with no date in it."""
+    """Return a figure as an SVG file, as large on the page as its pixels and undated, or None if it is empty."""
     check_kind("figure", figure, Figure, "a matplotlib.figure.Figure")
     with mpl.rc_context({"svg.hashsalt": "book", "svg.fonttype": "path"}):
         svg = print_figure(figure, "svg", metadata={"Date": None, "Creator": None})
+    if svg is None:
+        return None
     svg = svg.replace("\n", " ")  # a notebook's file keeps a line of its own for each
     scale = figure.dpi / 96  # pixels of a page to an inch
     return re.sub(

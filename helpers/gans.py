@@ -1,6 +1,5 @@
 """Adversarial losses as plain functions of logits, and Keras models that train against a discriminator on JAX."""
 
-import copy
 import functools
 import itertools
 from collections.abc import Callable
@@ -29,11 +28,19 @@ from helpers.training import (
     StopOnNaN,
     Values,
     add_callbacks,
+    check_fit,
     check_float32,
+    check_latents,
     check_logits,
     check_network,
+    check_separate,
+    check_trained,
+    check_unregularised,
+    checked_inputs,
+    copy_network,
     is_array,
     noise_states,
+    trained_by,
 )
 from helpers.training import SampleFilm as SampleFilm  # handed on: the chapters look for it here
 
@@ -554,7 +561,7 @@ class AdversarialModel(keras.Model):
                     f"{_player(name)}: has no weights to train, expected some. Each player moves in its turn without "
                     f"any flag: set {_player(name)}.trainable = True."
                 )
-        trained = tuple(id(variable) for variable in self.trainable_variables)
+        trained = trained_by(self)
         for name, optimizer in optimizers.items():
             # An optimizer keeps its first variables and would be at a loss with others.
             if optimizer.built and (optimizer is not getattr(self, name, None) or trained != self.trained):
@@ -572,13 +579,7 @@ class AdversarialModel(keras.Model):
 
     def check_ready(self):
         """Raise a ValueError unless the weights to train are those that ``compile`` gave to the optimizers."""
-        if self.trained is None:
-            raise ValueError(f"compile: expected to be called on this {type(self).__name__} before it is trained.")
-        if self.trained != tuple(id(variable) for variable in self.trainable_variables):
-            raise ValueError(
-                "trainable: was changed after compile. Each player moves in its turn without any flag: set it back, or "
-                "compile again with new optimizers."
-            )
+        check_trained(self, "Each player moves in its turn without any flag. ")
 
     # -- parts of a training step --
 
@@ -675,24 +676,58 @@ class AdversarialModel(keras.Model):
         """
         self.check_ready()
         kwargs = _allowed(kwargs, FIT_OPTIONS)
+        check_fit(epochs=epochs, **kwargs)
+        if kwargs.get("steps_per_epoch") is not None and is_array(images):  # an epoch would begin in another's order
+            raise ValueError("steps_per_epoch: got a number with an array, expected it with a keras.utils.PyDataset.")
         batches, own = self._batches(images, batch_size)
         callbacks = add_callbacks(callbacks, [*own, StopOnNaN()])
         return super().fit(batches, epochs=epochs, shuffle=False, callbacks=callbacks, **kwargs)
 
     def _batches(self, images, batch_size):
         """Return checked batches of real images, and the callbacks that go with them."""
-        low, high = self.bounds
-        shape = (None, *self.generative.output_shape[1:])
-        check = functools.partial(check_array, "images", shape=shape, low=low, high=high)
         if isinstance(images, keras.utils.PyDataset):
-            return CheckedBatches(images, lambda batch: (check(keras.utils.unpack_x_y_sample_weight(batch)[0]),)), []
+            own = [images.follow_epochs()] if hasattr(images, "follow_epochs") else []
+            return CheckedBatches(images, self._check_batch), own
         if not is_array(images):
             raise ValueError(
                 f"images: got {type(images).__name__}, expected an array or a keras.utils.PyDataset, whose epochs "
                 "have an order that a resumed run finds again."
             )
-        batches = ShuffledBatches(check(images), batch_size, seed=self.seed)
+        batches = ShuffledBatches(self.check_images(images), batch_size, seed=self.seed)
         return batches, [batches.follow_epochs()]
+
+    def check_images(self, images):
+        """Return real images as float32, or raise a ValueError."""
+        low, high = self.bounds
+        return check_array("images", images, shape=(None, *self.generative.output_shape[1:]), low=low, high=high)
+
+    def _check_batch(self, batch):
+        """Return a batch (images,), or raise a ValueError, also for labels and weights, which would not be used."""
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(batch)
+        for name, extra in (("labels", labels), ("sample_weight", weights)):
+            if extra is not None:
+                raise ValueError(f"{name}: got some in a batch, expected images alone: this model would not use them.")
+        return (self.check_images(images),)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, **kwargs):
+        """Make a step as ``keras.Model.train_on_batch`` does, on checked images."""
+        self.check_ready()
+        if class_weight is not None:
+            raise ValueError("class_weight: got one, expected none: all images count alike.")
+        (x,) = self._check_batch((x, y, sample_weight))
+        return super().train_on_batch(x, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Compute what calling the model gives, as ``keras.Model.predict`` does, of checked inputs."""
+        return super().predict(checked_inputs(x, self.check_inputs), *args, **kwargs)
+
+    def predict_on_batch(self, x):
+        """Compute outputs as ``keras.Model.predict_on_batch`` does, of checked inputs."""
+        return super().predict_on_batch(self.check_inputs(x))
+
+    def check_inputs(self, x):
+        """Return what the model is called with as float32, here images, or raise a ValueError."""
+        return self.check_images(x)
 
     def evaluate(self, *args, **kwargs):
         """Raise a ValueError: the losses of this game say nothing about how good the images are."""
@@ -782,14 +817,19 @@ class GAN(AdversarialModel):
     log_names = ("d_loss", "g_loss", "d_real", "d_fake")
 
     def __init__(self, generator, discriminator, seed=0, **kwargs):
+        check_latents("generator", generator)
         check_pair("generator", generator, discriminator)
         super().__init__(generator, discriminator, seed=seed, **kwargs)
-        self.ema_generator = _copy_of("generator", generator)
+        self.ema_generator = copy_network("generator", generator)
         self.ema_generator.trainable = False
 
     def call(self, latents, training=False):
         """Return the averaged generator's images (n, ...) for latents of shape (n, latent_dim)."""
         return self.ema_generator(latents, training=False)
+
+    def check_inputs(self, x):
+        """Return latents as float32, or raise a ValueError that names them."""
+        return check_array("latents", x, shape=(None, self.latent_dim), least=1)
 
     def compile(
         self,
@@ -922,9 +962,9 @@ def train_scanned(models, draw, steps, points=1, watch=None):
     """
     if check_integer("steps", steps, low=1) % check_integer("points", points, low=1):
         raise ValueError(f"steps: got {steps}, expected a multiple of points, {points}.")
-    for model in models:
-        if isinstance(model, AdversarialModel):
-            model.check_ready()
+    _check_alike(models)
+    first = models[0]
+    (first.check_images if isinstance(first, AdversarialModel) else first.check_inputs)(draw(jax.random.key(0)))
 
     @jax.jit
     def stretch(state, keys):
@@ -934,6 +974,35 @@ def train_scanned(models, draw, steps, points=1, watch=None):
         return state, {name: values[-1] for name, values in logs.items()}
 
     return [_train_stretches(model, stretch, steps // points, points, watch) for model in models]
+
+
+def _check_alike(models):
+    """Raise a ValueError unless models can share one compiled step, which holds what the first was made and set to."""
+    check_each("models", models, lambda name, model: model.check_ready(), least=1)
+    first, *others = map(_recipe, models)
+    for place, other in enumerate(others, start=1):
+        if changed := [name for name, value in first.items() if other.get(name) != value]:
+            raise ValueError(f"models: model {place} has another {changed[0]} than model 0, expected one recipe.")
+
+
+def _recipe(model):
+    """Return what a compiled step takes from a model beside its numbers, by name."""
+    settings = ("prediction", "weighting", "schedule", "bounds", "ema")
+    return {
+        "class": type(model),
+        "shape of weights": [(variable.shape, variable.trainable) for variable in model.variables],
+        "compile": _nameless(model.get_compile_config()),
+        **{name: getattr(model, name, None) for name in settings},
+    }
+
+
+def _nameless(config):
+    """Return a description without names, of which Keras gives every optimizer another."""
+    if isinstance(config, (list, tuple)):
+        return [_nameless(entry) for entry in config]
+    if isinstance(config, dict):
+        return {key: _nameless(value) for key, value in config.items() if key != "name"}
+    return config
 
 
 def _train_stretches(model, stretch, length, points, watch):
@@ -959,6 +1028,7 @@ def check_pair(name, maker, discriminator):
     for role, network in ((name, maker), ("discriminator", discriminator)):
         check_network(role, network)
         check_float32(role, network)
+        check_unregularised(role, network)
     if maker.output_shape[1:] != discriminator.input_shape[1:]:
         raise ValueError(
             f"discriminator: its input shape is {discriminator.input_shape[1:]}, "
@@ -967,21 +1037,7 @@ def check_pair(name, maker, discriminator):
     if discriminator.output_shape[1:] != (1,):
         raise ValueError(f"discriminator: got output shape {discriminator.output_shape}, expected (None, 1).")
     check_logits("discriminator", discriminator)
-    if {id(v) for v in maker.variables} & {id(v) for v in discriminator.variables}:
-        raise ValueError(f"discriminator: got variables of the {name}, expected two separate networks.")
-
-
-def _copy_of(name, network):
-    """Return a copy of a network that shares nothing with it, or raise a ValueError that names it."""
-    try:
-        twin = keras.models.clone_model(network)
-    except ValueError:  # Keras clones from a description, and does not trust one with a Lambda layer
-        try:
-            twin = copy.deepcopy(network)
-        except Exception as error:
-            raise ValueError(f"{name}: cannot be copied for its average ({error}).") from error
-    twin.set_weights(network.get_weights())
-    return twin
+    check_separate(**{name: maker, "discriminator": discriminator})
 
 
 def _player(optimizer_name):
@@ -999,6 +1055,8 @@ def _check_optimizer(name, given):
         raise ValueError(f"{name}: got {given!r}, expected a keras.optimizers.Optimizer or the name of one.")
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) or optimizer.loss_scale_factor:
         raise ValueError(f"{name}: got one that scales losses, expected one that does not: here it would shrink steps.")
+    if optimizer.use_ema:
+        raise ValueError(f"{name}: got one with use_ema, which would stay unused, expected none: give compile ema=.")
     return optimizer
 
 

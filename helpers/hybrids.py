@@ -7,7 +7,14 @@ import keras
 from helpers.autoencoders import gaussian_kl
 from helpers.checks import check_array, check_integer, check_shape, check_shapes
 from helpers.gans import AdversarialModel, check_pair
-from helpers.training import Values, check_float32, check_network
+from helpers.training import (
+    Values,
+    check_float32,
+    check_latents,
+    check_network,
+    check_separate,
+    check_unregularised,
+)
 
 
 def squared_error(images, reconstructions):
@@ -75,9 +82,11 @@ class _Hybrid(AdversarialModel):
     def __init__(self, encoder, decoder, discriminator, seed=0, **kwargs):
         check_network("encoder", encoder)
         check_network("decoder", decoder, outputs=encoder.input_shape[1:])
-        check_network("encoder", encoder, outputs=(self.numbers_a_latent * decoder.input_shape[-1],))
+        check_network("encoder", encoder, outputs=(self.numbers_a_latent * check_latents("decoder", decoder),))
         for name, network in (("encoder", encoder), ("decoder", decoder)):
             check_float32(name, network)
+            check_unregularised(name, network)
+        check_separate(encoder=encoder, decoder=decoder, discriminator=discriminator)
         super().__init__(encoder, decoder, discriminator, seed=seed, **kwargs)
 
     def call(self, images, training=False):

@@ -73,17 +73,28 @@ class LadderNetwork(OwnLoss, keras.Model):
         self.trackers = [keras.metrics.Mean(name=name) for name in ("cross_entropy", "denoising", "accuracy")]
         self.built = True
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x=None, *args, validation_data=None, **kwargs):
         """Train as ``keras.Model.fit`` does, on batches that begin with labelled images."""
-        if is_array(x):
-            raise ValueError(
-                "x: got an array, expected helpers.datasets.SemiSupervisedBatches: Keras would mix the rows."
-            )
-        return super().fit(x, *args, **kwargs)
+        _check_batches("x", x)
+        _check_batches("validation_data", validation_data)
+        return super().fit(x, *args, validation_data=validation_data, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Measure as ``keras.Model.evaluate`` does, on batches that begin with labelled images."""
+        _check_batches("x", x)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, *args, **kwargs):
+        """Raise a ValueError: the network draws noise and wants labelled images first, even where it only looks."""
+        raise ValueError("predict: is not for noisy paths: make a network of the clean one, classifier(train_images).")
+
+    def predict_on_batch(self, x):
+        """Raise a ValueError, as `predict` does."""
+        self.predict(x)
 
     def check_inputs(self, x):
         """Return images as float32, or raise a ValueError that names ``x``."""
-        return check_array("x", x, shape=(None, self.widths[0]))
+        return check_array("x", x, shape=(None, self.widths[0]), least=1)
 
     def check_targets(self, x, y):
         """Return the labels of a batch, of which the first count, or raise a ValueError that names ``y``."""
@@ -170,6 +181,14 @@ class LadderNetwork(OwnLoss, keras.Model):
             network.layers[index].set_weights([np.asarray(kernel) / deviation * scale, bias])
             h = np.maximum(z / deviation * scale + bias, 0)
         return network
+
+
+def _check_batches(name, data):
+    """Raise a ValueError for arrays, which Keras would cut into batches without labelled images."""
+    if data is not None and is_array(data):
+        raise ValueError(
+            f"{name}: got an array, expected helpers.datasets.SemiSupervisedBatches: Keras would mix the rows."
+        )
 
 
 def dense_classifier(widths):

@@ -15,6 +15,7 @@ from helpers import autoencoders
 from helpers.checks import check_array, check_choice, check_images, check_integer, check_kind, check_number
 from helpers.datasets import Mixture
 
+FAR = 1e6  # squared distance from 0, in variances, beyond which squared distances lose more than six of 16 digits
 CLASSIFIER_PATH = Path(__file__).with_name("data") / "digit_classifier.keras"
 
 
@@ -157,7 +158,7 @@ def kernel_distance(features_a, features_b):
     """Return the squared maximum mean discrepancy of two sets of features, the kernel distance (KID).
 
     With the kernel (a·b/d + 1)³ and each row's product with itself left out, the estimate has no bias; it can be
-    negative where the two sets have one distribution.
+    negative where the two sets have one distribution. It depends on where 0 lies, unlike a distance.
 
     Parameters
     ----------
@@ -174,18 +175,29 @@ def kernel_distance(features_a, features_b):
     """
     a = _rows("features_a", features_a, least=2)
     b = _rows("features_b", features_b, least=2, like=a)
-    return float(_mean_kernel(a, a, True) + _mean_kernel(b, b, True) - 2 * _mean_kernel(a, b, False))
+    near_a, near_b = _near_zero(a, b)
+    mean = functools.partial(_mean_kernel, middle=a[0] - near_a[0])
+    return float(mean(near_a, near_a, True) + mean(near_b, near_b, True) - 2 * mean(near_a, near_b, False))
 
 
-def _mean_kernel(a, b, without_diagonal, block=1000):
-    """Return the mean of (a·b/d + 1)³ over pairs, for `block` rows of `a` at a time."""
+def _mean_kernel(a, b, without_diagonal, middle, block=1000):
+    """Return the mean of `_kernel` over pairs, for `block` rows of `a` at a time."""
     total = 0.0
     for start in range(0, len(a), block):
-        products = (a[start : start + block] @ b.T / a.shape[1] + 1) ** 3
+        products = _kernel(a[start : start + block], b, middle)
         total += products.sum()
         if without_diagonal:
             total -= np.trace(products, offset=start)
     return total / (len(a) * (len(b) - without_diagonal))
+
+
+def _kernel(a, b, middle):
+    """Return (a·b/d + 1)³ of rows about 0; of rows about another middle, less the middle's own, which cancels."""
+    own = middle @ middle / len(middle) + 1
+    if own == 1:
+        return (a @ b.T / a.shape[1] + 1) ** 3
+    rest = (a @ b.T + (a @ middle)[:, None] + b @ middle) / len(middle)  # (own + rest)³ − own³ would lose its digits
+    return rest * (3 * own**2 + rest * (3 * own + rest))
 
 
 def neighbour_metrics(real, fake, k=5, inclusive=False):
@@ -217,7 +229,7 @@ def neighbour_metrics(real, fake, k=5, inclusive=False):
     (2020), "Reliable Fidelity and Diversity Metrics for Generative Models".
     """
     real = _rows("real", real, least=2)
-    fake = _rows("fake", fake, least=2, like=real)
+    real, fake = _near_zero(real, _rows("fake", fake, least=2, like=real))
     k = check_integer("k", k, low=1, high=min(len(real), len(fake)) - 1)
     check_choice("inclusive", inclusive, (False, True))
     real_radii, fake_radii = _neighbour_distances(real, k), _neighbour_distances(fake, k)
@@ -279,7 +291,7 @@ def nearest_neighbours(rows, others):
     """
     rows = _rows("rows", rows, least=1)
     others = _rows("others", others, least=1, like=rows)
-    parts = [squares.argmin(axis=1) for _, squares in _squared_distances(rows, others)]
+    parts = [squares.argmin(axis=1) for _, squares in _squared_distances(*_near_zero(rows, others))]
     indices = np.concatenate(parts)
     return indices, np.linalg.norm(rows - others[indices], axis=1)
 
@@ -288,6 +300,16 @@ def _neighbour_distances(rows, k):
     """Return the squared distance of each row to its k-th nearest other row; its distance 0 to itself comes first."""
     blocks = (np.partition(squares, k, axis=1)[:, k] for _, squares in _squared_distances(rows, rows))
     return np.concatenate(list(blocks))
+
+
+def _near_zero(a, b):
+    """Return two sets of rows, shifted alike if they lie so far from 0 that products of rows hide their differences."""
+    mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
+    middle, apart = (mean_a + mean_b) / 2, mean_a - mean_b
+    spread = sum(np.einsum("ij,ij", rows, rows) / len(rows) - mean @ mean for rows, mean in ((a, mean_a), (b, mean_b)))
+    if middle @ middle <= FAR * (spread + apart @ apart):
+        return a, b
+    return a - middle, b - middle
 
 
 def _squared_distances(a, b, block=1000):
@@ -326,7 +348,7 @@ def parzen_log_likelihood(samples, points, sigma):
     den Oord and Bethge (2016), "A note on the evaluation of generative models", show why it misleads.
     """
     samples = _rows("samples", samples, least=1)
-    points = _rows("points", points, least=1, like=samples)
+    samples, points = _near_zero(samples, _rows("points", points, least=1, like=samples))
     sigma = check_number("sigma", sigma, above=0)
     norm = np.log(len(samples)) + samples.shape[1] * np.log(sigma * np.sqrt(2 * np.pi))
     blocks = _squared_distances(points, samples)
@@ -375,7 +397,8 @@ def mode_coverage(points, mixture):
 
 def _rows(name, rows, least, like=None):
     """Return rows (n, d) as float64, n >= least, as wide as those of `like`."""
-    rows = check_array(name, rows, shape=(None, None), least=least).astype("float64")
+    check_array(name, rows, shape=(None, None), least=least)
+    rows = np.asarray(rows).astype("float64")  # of doubles not what float32 has left of them
     if like is not None and rows.shape[1] != like.shape[1]:
         raise ValueError(f"{name}: got {rows.shape[1]} numbers a row, expected {like.shape[1]}.")
     return rows

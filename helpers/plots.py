@@ -176,7 +176,7 @@ FILM = """<div class="film" role="group" aria-label="{alt}">
   let timer = null;
   const show = () => {{
     image.src = "data:image/png;base64," + frames[slider.value];
-    output.textContent = "{unit} " + labels[slider.value];
+    output.textContent = {counted} + labels[slider.value];
   }};
   const stop = () => {{ clearInterval(timer); timer = null; button.textContent = "Play"; }};
   const next = () => {{ slider.value++; show(); if (slider.value == slider.max) stop(); }};
@@ -223,12 +223,18 @@ def film(frames, alt, unit="step"):
         first=pictures[-1],
         last=len(frames) - 1,
         final=html.escape(str(list(frames)[-1])),
-        frames=json.dumps(pictures),
-        labels=json.dumps([str(label) for label in frames]),
+        frames=_script(pictures),
+        labels=_script([str(label) for label in frames]),
+        counted=_script(unit + " "),
         width=2 * arrays[0] if arrays else 640,
         style="image-rendering: pixelated" if arrays else "",
     )
     return HTML(page)
+
+
+def _script(value):
+    """Return a value as JavaScript that can stand in a page: where a text has ``</script>``, the script would end."""
+    return json.dumps(value).replace("<", "\\u003c")
 
 
 def _check_texts(**texts):

@@ -7,6 +7,7 @@ import numpy as np
 from helpers.checks import check_kind
 
 UNBOUNDED = (-np.inf, np.inf)
+NAN = "NaN"  # what a variable says of another one: whether it is no number
 BATCH = 5040  # rows that a network is thought to get, of which nothing is computed: whole packs of any size to ten
 # Primitives that hand numbers on as they are, or leave some of them out.
 KEEP = {
@@ -74,7 +75,7 @@ def _look(known, operand):
 
 
 def _apply(equation, operands, totals):
-    """Return the ranges of what one equation gives; `totals` notes of which numbers a variable is the sum."""
+    """Return the ranges of what one equation gives; `totals` notes of which numbers a variable is the sum, or `NAN`."""
     inner = next((equation.params[name] for name in ("jaxpr", "call_jaxpr") if name in equation.params), None)
     inner = getattr(inner, "jaxpr", inner)
     if inner is not None and len(inner.invars) == len(operands):
@@ -87,6 +88,16 @@ def _apply(equation, operands, totals):
         return [(0.0, np.inf) if operands[0][0] >= 0 else UNBOUNDED]
     if name in KEEP and not hasattr(first, "val") and first in totals:
         totals[equation.outvars[0]] = totals[first]
+    if name == "ne" and first is last:
+        totals[equation.outvars[0]] = NAN  # a number differs from itself where it is none
+    if name == "select_n" and not hasattr(first, "val") and totals.get(first) == NAN:
+        return [operands[1]]
+    if name == "reduce_window_sum":
+        low, high = operands[0]
+        count = float(np.prod(equation.params["window_dimensions"]))
+        return [(min(0.0, low * count) if low < 0 else 0.0, max(0.0, high * count))]  # at a border there are fewer
+    if name == "integer_pow":
+        return [_power(operands[0], equation.params["y"])]
     if name == "div" and operands[0][0] >= 0 and not hasattr(last, "val") and totals.get(last) is first:
         return [(0.0, 1.0)]  # shares of a whole: a softmax
     rule = RULES.get(name)
@@ -112,8 +123,22 @@ def _divide(a, b):
 
 def _bounded(function):
     """Return the rule of a rising function of one number."""
-    with np.errstate(over="ignore"):
-        return lambda a: tuple(float(function(end)) for end in np.float64(a))
+
+    def rule(a):
+        """Return the range."""
+        with np.errstate(all="ignore"):
+            ends = [float(function(end)) for end in np.float64(a)]
+        return UNBOUNDED if np.isnan(ends).any() else tuple(ends)
+
+    return rule
+
+
+def _power(a, exponent):
+    """Return the range of a power with a whole exponent."""
+    if exponent < 0:
+        return _divide((1.0, 1.0), _power(a, -exponent))
+    ends = [float(np.float64(end) ** exponent) for end in a]
+    return (0.0 if a[0] <= 0 <= a[1] else min(ends), max(ends)) if exponent % 2 == 0 else tuple(ends)
 
 
 def _union(*ranges):
@@ -129,6 +154,11 @@ RULES = {
     "sin": lambda a: (-1.0, 1.0),
     "cos": lambda a: (-1.0, 1.0),
     "exp": _bounded(np.exp),
+    "expm1": _bounded(np.expm1),
+    "log": _bounded(np.log),
+    "log1p": _bounded(np.log1p),
+    "sqrt": _bounded(np.sqrt),
+    "reduce_window_max": lambda a, *rest: a,
     "abs": lambda a: (0.0, max(map(abs, a))),
     "square": lambda a: (0.0, max(end * end for end in a)),
     "neg": lambda a: (-a[1], -a[0]),

@@ -1,7 +1,9 @@
 """Store a network's weights in a small file, as float16 or as 8-bit integers, and read them back."""
 
+import contextlib
 import io
 import os
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 from helpers.checks import check_array, check_choice
 
 FORMATS = ("float16", "int8")
+ZEROS = "too small for the format. Keras's model.save_weights keeps it."
 MEND = "Copy it anew from where it came, or write it anew with save_weights."
 
 
@@ -30,6 +33,11 @@ def save_weights(path, weights, stored_as="float16"):
     ------
     OSError
         If the file cannot be written; one that was there before is whole.
+
+    Warns
+    -----
+    UserWarning
+        If all of an array's values are so small that it is stored as zeros.
     """
     check_choice("stored_as", stored_as, FORMATS)
     path = _check_path(path)
@@ -40,16 +48,26 @@ def save_weights(path, weights, stored_as="float16"):
         if stored_as == "int8" and weight.ndim == 2:
             scale = _column_scale(weight)
             arrays[f"{index}_scale"] = scale
-            arrays[f"{index}_int8"] = np.round(weight / scale).astype("int8")
+            arrays[f"{index}_int8"] = stored = np.round(weight / scale).astype("int8")
         else:
-            arrays[f"{index}_float16"] = _to_float16(index, weight)
-    _write(path, arrays)
+            arrays[f"{index}_float16"] = stored = _to_float16(index, weight)
+        if weight.any() and not stored.any():
+            largest = np.abs(weight).max()
+            warnings.warn(f"weights: number {index}, at most {largest:g}, is stored as zeros: {ZEROS}", stacklevel=2)
+    with replacing(path) as partial:
+        np.savez_compressed(partial, **arrays)
 
 
 def _check_path(path):
     """Return a Path, or raise a ValueError for what is no file's name."""
     if not isinstance(path, (str, os.PathLike)) or path == "":
         raise ValueError(f"path: got {path!r:.60}, expected the name of a file, text or a pathlib.Path.")
+    try:
+        named = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        named = False
+    if not named:
+        raise ValueError(f"path: got {path!r:.60}, which holds a character that no file's name can.")
     return Path(path)
 
 
@@ -71,7 +89,8 @@ def _check_weights(weights):
 def _column_scale(weight):
     """Return for each column the step between two neighbouring integers, float32, never 0."""
     largest = np.abs(weight).max(axis=0)
-    return np.where(largest > 0, largest / 127, 1).astype("float32")
+    # Below the least normal number steps are so coarse that integers would leave their range.
+    return np.where(largest > 0, np.maximum(largest / 127, np.finfo("float32").tiny), 1).astype("float32")
 
 
 def _to_float16(index, weight):
@@ -83,19 +102,43 @@ def _to_float16(index, weight):
     return halved
 
 
-def _write(path, arrays):
-    """Write the file under another name first: a killed run leaves no half file that the next would take for whole."""
-    partial = path.with_suffix(".partial.npz")
+def replacing(path):
+    """Write a file whole or not at all: under another name first, so that a killed run leaves no half file.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file.
+
+    Returns
+    -------
+    context manager
+        ``with replacing(path) as partial:`` gives the other name, which lies beside `path` and has its endings. What
+        was written there takes the place of `path` when the block ends, and is deleted when it fails.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, which an OSError in the block means too; one that was there before is whole.
+    """
+    return _replacing(_check_path(path))
+
+
+@contextlib.contextmanager
+def _replacing(path):
+    """Do what `replacing` says."""
+    partial = path.parent / f".partial.{path.name}"
     try:
-        np.savez_compressed(partial, **arrays)
+        yield partial
         partial.replace(path)
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error  # HDF5 says in strerror all it knows of the file
         raise OSError(
-            f"path: {path} cannot be written ({error.strerror or error}), expected a folder that exists and can be "
+            f"path: {path} cannot be written ({reason}), expected a folder that exists and can be "
             "written to, with space left. A file that was there before is as it was."
         ) from error
     finally:
-        if partial.is_file():
+        with contextlib.suppress(OSError):  # nothing was written, or the name is too long to ask
             partial.unlink()
 
 

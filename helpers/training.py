@@ -1,8 +1,11 @@
 """Around a training step: data are checked, a loss that is no number ends it, and arrays are found by variable."""
 
+import copy
 import hashlib
 import inspect
+import itertools
 import os
+import warnings
 from pathlib import Path
 
 import jax
@@ -10,7 +13,7 @@ import keras
 import numpy as np
 
 from helpers import storage
-from helpers.checks import check_choice, check_integer, check_kind
+from helpers.checks import check_choice, check_each, check_integer, check_kind, check_number
 from helpers.ranges import output_range
 
 # --- Data ------------------------------------------------------------------------------------------------------------
@@ -51,13 +54,15 @@ class Guarded:
         **kwargs,
     ):
         """Train as ``keras.Model.fit`` does, on checked data, until a loss is NaN or infinite: a RuntimeError."""
+        check_fit(batch_size=batch_size, epochs=epochs, validation_split=validation_split, **kwargs)
         self.refuse(class_weight=class_weight, sample_weight=sample_weight)
+        followed = [x.follow_epochs()] if hasattr(x, "follow_epochs") else []
         x, y = self._checked(x, y)
         if isinstance(validation_data, (tuple, list)):
             validation_data = self._checked_batch(tuple(validation_data))
         elif validation_data is not None:
             validation_data, _ = self._checked(validation_data, None)
-        callbacks = add_callbacks(callbacks, [StopOnNaN()])
+        callbacks = add_callbacks(callbacks, [*followed, StopOnNaN()])
         data = (batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle)
         return super().fit(x, y, *data, class_weight=class_weight, sample_weight=sample_weight, **kwargs)
 
@@ -68,9 +73,18 @@ class Guarded:
             x, y = self._checked(x, y)
         return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
 
+    def compile_from_config(self, config):
+        """Compile from what Keras noted of ``compile``, for ``.keras`` files."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     def predict(self, x, *args, **kwargs):
         """Compute outputs as ``keras.Model.predict`` does, of checked inputs."""
-        return super().predict(self.check_inputs(x) if is_array(x) else x, *args, **kwargs)
+        return super().predict(checked_inputs(x, self.check_inputs), *args, **kwargs)
+
+    def predict_on_batch(self, x):
+        """Compute outputs as ``keras.Model.predict_on_batch`` does, of checked inputs."""
+        return super().predict_on_batch(self.check_inputs(x))
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, **kwargs):
         """Make a step as ``keras.Model.train_on_batch`` does, on checked data."""
@@ -87,9 +101,7 @@ class Guarded:
         if x is None or is_array(x):
             x = self.check_inputs(x)
             return x, self.check_targets(x, y)
-        if isinstance(x, keras.utils.PyDataset):
-            return CheckedBatches(x, self._checked_batch), y
-        return ((self._checked_batch(batch) for batch in x) if inspect.isgenerator(x) else x), y
+        return check_each_batch(x, None, self._checked_batch), y
 
     def _checked_batch(self, batch):
         """Return a batch, x or a tuple (x,), (x, y) or (x, y, sample_weight), with its arrays checked."""
@@ -127,10 +139,36 @@ class OwnLoss(Guarded):
         self.refuse(loss=loss, loss_weights=loss_weights, metrics=metrics, weighted_metrics=weighted_metrics)
         super().compile(optimizer=optimizer, **kwargs)
         self.optimizer.build(self.trainable_variables)
+        self.trained = trained_by(self)
 
-    def compile_from_config(self, config):
-        """Compile from what Keras noted of ``compile``, for ``.keras`` files."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+    def fit(self, *args, **kwargs):
+        """Train as ``keras.Model.fit`` does, on checked data, until a loss is NaN or infinite: a RuntimeError."""
+        self.check_ready()
+        return super().fit(*args, **kwargs)
+
+    def train_on_batch(self, *args, **kwargs):
+        """Make a step as ``keras.Model.train_on_batch`` does, on checked data."""
+        self.check_ready()
+        return super().train_on_batch(*args, **kwargs)
+
+    def check_ready(self):
+        """Raise a ValueError unless the weights to train are those that ``compile`` gave to the optimizer."""
+        check_trained(self)
+
+
+def trained_by(model):
+    """Return what tells one choice of weights to train from another."""
+    return tuple(id(variable) for variable in model.trainable_variables)
+
+
+def check_trained(model, hint=""):
+    """Raise a ValueError unless a model is compiled, for the weights that it is to train now."""
+    if getattr(model, "trained", None) is None:
+        raise ValueError(f"compile: expected to be called on this {type(model).__name__} before it is trained.")
+    if model.trained != trained_by(model):
+        raise ValueError(
+            f"trainable: was changed after compile. {hint}Set it back, or compile again with a new optimizer for each."
+        )
 
 
 def only_inputs(x, y):
@@ -190,6 +228,32 @@ class CheckedBatches(keras.utils.PyDataset):
         self.batches.on_epoch_end()
 
 
+def check_each_batch(data, check, check_batch):
+    """Return data with every array checked: an array at once, a ``PyDataset`` or a generator batch by batch."""
+    if data is None or is_array(data):
+        return check(data)
+    if isinstance(data, keras.utils.PyDataset):
+        return CheckedBatches(data, check_batch)
+    return (check_batch(batch) for batch in data) if inspect.isgenerator(data) else data
+
+
+def checked_inputs(data, check):
+    """Return the data of ``predict``, every array checked, at once or batch by batch, of which only inputs are kept."""
+    return check_each_batch(data, check, lambda batch: (check(keras.utils.unpack_x_y_sample_weight(batch)[0]),))
+
+
+def check_fit(batch_size=None, epochs=1, validation_split=0.0, initial_epoch=0, steps_per_epoch=None, **others):
+    """Raise a ValueError for numbers that Keras's ``fit`` would stumble over, or take for others; 0 is one for None."""
+    check_integer("epochs", epochs, low=0)
+    check_integer("initial_epoch", initial_epoch, low=0)
+    check_number("validation_split", validation_split, low=0, below=1)
+    sizes = dict(batch_size=batch_size, steps_per_epoch=steps_per_epoch)
+    sizes |= {name: others.get(name) for name in ("validation_steps", "validation_batch_size", "validation_freq")}
+    for name, value in sizes.items():
+        if value is not None and not (name == "validation_freq" and is_array(value)):
+            check_integer(name, value, low=1)
+
+
 def is_array(data):
     """Return whether data are an array, or a list that NumPy makes one of, and no data set that gives batches."""
     return isinstance(data, (list, tuple)) or hasattr(data, "__array__")
@@ -226,6 +290,33 @@ def check_network(name, network, inputs=None, outputs=None):
             raise ValueError(f"{name}: got {kind} shape {shape[1:]}, expected {tuple(expected)}.")
 
 
+def check_latents(name, network):
+    """Return how many numbers a latent vector of a network has, or raise a ValueError unless that is its one input."""
+    check_network(name, network)
+    if len(network.input_shape) != 2 or network.input_shape[1] is None:
+        shape = network.input_shape[1:]
+        raise ValueError(f"{name}: got input shape {shape}, expected (latent_dim,): let it begin with a Reshape layer.")
+    return network.input_shape[1]
+
+
+def check_unregularised(name, network):
+    """Raise a ValueError if a layer of a network adds to the loss, for a model that would leave it out."""
+    places = [variable.path for variable in network.variables if getattr(variable, "regularizer", None) is not None]
+    places += [layer.name for layer in network._flatten_layers() if layer.activity_regularizer is not None]
+    if places or network.losses:
+        raise ValueError(
+            f"{name}: has a regularizer at {places[0] if places else 'a layer'}, expected none: this model brings its "
+            "own loss, and would leave it out. An optimizer's weight_decay keeps weights small."
+        )
+
+
+def check_separate(**networks):
+    """Raise a ValueError if two networks, given by their names, share variables."""
+    for (name, one), (second, other) in itertools.combinations(networks.items(), 2):
+        if {id(v) for v in one.variables} & {id(v) for v in other.variables}:
+            raise ValueError(f"{second}: got variables of the {name}, expected two separate networks.")
+
+
 def check_logits(name, network):
     """Raise a ValueError if something bounds a network's outputs, such as a sigmoid, wherever it hides."""
     low, high = output_range(network)
@@ -246,6 +337,19 @@ def check_float32(name, network):
                 f"{name}: its layer {layer.name} computes in float16, in which small gradients become 0, expected "
                 "float32 or bfloat16: keras.config.set_dtype_policy('mixed_bfloat16')."
             )
+
+
+def copy_network(name, network):
+    """Return a copy of a network that shares nothing with it, or raise a ValueError that names it."""
+    try:
+        twin = keras.models.clone_model(network)
+    except ValueError:  # Keras clones from a description, and does not trust one with a Lambda layer
+        try:
+            twin = copy.deepcopy(network)
+        except Exception as error:
+            raise ValueError(f"{name}: cannot be copied for its average ({error}).") from error
+    twin.set_weights(network.get_weights())
+    return twin
 
 
 # --- Callbacks -------------------------------------------------------------------------------------------------------
@@ -310,6 +414,10 @@ class StopOnNaN(StepCounter):
         """Check what was measured after the epoch, such as the loss on validation data."""
         self._check(logs, f"after epoch {epoch + 1}")
 
+    def on_train_end(self, logs=None):
+        """Check the weights: what the last step did shows in no loss."""
+        self._check({variable.path: variable for variable in self.model.trainable_variables}, "in the last step")
+
     def _check(self, logs, when):
         """Raise a RuntimeError if a number is none."""
         bad = [name for name, value in (logs or {}).items() if not np.isfinite(value).all()]
@@ -347,13 +455,17 @@ class SampleFilm(StepCounter):
 
     def __init__(self, steps, count=10, seed=0, average=True):
         super().__init__()
-        self.steps = {check_integer("steps", step, low=0) for step in steps}
+        self.steps = set(check_each("steps", steps, check_integer, low=0))
         count, seed = check_integer("count", count, low=1), check_integer("seed", seed, low=0)
         self.arguments = dict(count=count, seed=seed, average=check_choice("average", average, (False, True)))
         self.frames = {}
 
     def on_train_begin(self, logs=None):
-        """Check that Keras will come by at all steps."""
+        """Check that Keras will come by at all steps, and that the model can draw samples."""
+        if not hasattr(self.model, "sample"):
+            raise ValueError(f"model: got {type(self.model).__name__}, expected one that samples, such as a GAN.")
+        if "average" not in inspect.signature(self.model.sample).parameters:  # it has one set of weights to sample from
+            self.arguments.pop("average", None)
         length, jump = self.params.get("steps"), self.model.steps_per_execution
         missed = [step for step in sorted(self.steps) if (step % length if length else step) % jump]
         if missed:
@@ -401,19 +513,22 @@ class Backup(keras.callbacks.Callback):
         self.folder = Path(check_kind("folder", folder, (str, os.PathLike), "a path"))
 
     def on_train_begin(self, logs=None):
-        """Go on with the newest state, if there is one."""
+        """Go on with the newest state, if there is one, and say so."""
         if states := self._states():
             if not self.model.optimizer.built:
                 self.model.optimizer.build(self.model.trainable_variables)
             self._load(states[-1])
-            self.model._initial_epoch = int(states[-1].name.split("_")[1])
+            done, wanted = int(states[-1].name.split("_")[1]), self.params.get("epochs")
+            print(f"{states[-1]}: goes on after epoch {done} of {wanted}" + ", so nothing is left" * (done >= wanted))
+            self.model._initial_epoch = done
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the state, and forget older ones."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / "partial.weights.h5"
-        self.model.save_weights(partial, overwrite=True)
-        partial.replace(self.folder / f"epoch_{epoch + 1:06}_{self._checksum(partial)}.weights.h5")
+        whole = self.folder / "newest.weights.h5"
+        with storage.replacing(whole) as partial:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.model.save_weights(partial, overwrite=True)
+        whole.replace(self.folder / f"epoch_{epoch + 1:06}_{self._checksum(whole)}.weights.h5")
         for state in self._states()[:-1]:
             state.unlink()
 
@@ -423,8 +538,10 @@ class Backup(keras.callbacks.Callback):
         if self._checksum(state) not in state.name:
             raise storage.unreadable(state, "its checksum is another", mend)
         try:
-            self.model.load_weights(state)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # Keras only warns of an optimizer that it leaves as it is
+                self.model.load_weights(state)
+        except (OSError, ValueError, KeyError, RuntimeError, UserWarning) as error:
             raise storage.unreadable(state, error, mend) from error
 
     def _checksum(self, state):

@@ -1,18 +1,23 @@
 """Settings of all tests: Keras on JAX, deterministic property tests."""
 
+import os
 import tempfile
 
 import hypothesis
-import jax
+
+# Many tests compile the same small model: what one compiled, the next finds, also in another process and in those that
+# tests start. Gone with the run, so that a test never meets the code of another version; `make check` names a folder
+# that stays, beside the packages that its entries were compiled by.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _cache = tempfile.TemporaryDirectory(prefix="jax-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+# Tests compile far more than they compute: a compiler that optimises little needs a fifth of the time. The notebooks
+# are validated with the full one, as a reader has it.
+os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 
 import helpers  # noqa: F401  selects the JAX backend before any test imports keras
-
-# Many tests compile the same small model: what one compiled, the next finds. Gone with the run, so that a test never
-# meets the code of another version.
-_cache = tempfile.TemporaryDirectory(prefix="jax-")
-jax.config.update("jax_compilation_cache_dir", _cache.name)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")

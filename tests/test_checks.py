@@ -1,5 +1,7 @@
 """Good arguments come back in one form; bad ones raise one error that names the argument, what came and the mend."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -37,6 +39,7 @@ def test_images_come_back_in_one_shape(shape):
         (np.zeros((28, 28)), r"digits: got shape \(28, 28\)"),
         (np.zeros(784), r"digits: got shape \(784,\)"),
         (np.full((1, 784), 255), r"digits: got values from 255 to 255, expected 0 to 1. Were the pixels divided"),
+        (np.full((1, 784), 1 + 2e-6), r"digits: got values from 1\.00000203 to 1\.00000203, expected 0 to 1\. Were"),
         (np.full((1, 784), -0.1), r"digits: got values from -0.1 to -0.1, expected 0 to 1."),
         (np.full((1, 784), np.nan), r"digits: got 784 values that are NaN or infinite, the first at \(0, 0, 0, 0\)"),
     ],
@@ -44,6 +47,15 @@ def test_images_come_back_in_one_shape(shape):
 def test_bad_images_are_named(images, message):
     with pytest.raises(ValueError, match=message):
         checks.check_images("digits", images)
+
+
+def test_rounding_beyond_the_ends_of_a_range_is_cut_off():
+    levels = np.float32([-1e-7, 0.5, 1 + 9.6e-7])
+    assert checks.check_array("x", levels, shape=(None,), low=0, high=1).tolist() == [0, 0.5, 1]
+    assert levels[2] > 1  # not the caller's own
+    assert checks.check_images("x", np.full((1, 784), 1 + 1e-6)).max() == 1
+    with pytest.raises(ValueError, match="expected >= 0"):
+        checks.check_array("x", levels, shape=(None,), low=0)
 
 
 @given(
@@ -73,6 +85,8 @@ def test_grey_pictures_get_their_channel(shape, size):
         (np.zeros((2, 299)), r"got shape \(2, 299\), expected .* photos.reshape\(-1, height, width, channels\)\.$"),
         (np.zeros((64, 64)), r"got shape \(64, 64\), expected .* One picture .*: photos\[None\]\.$"),
         (np.zeros((64, 48, 3)), r"got shape \(64, 48, 3\), expected .*: photos\[None\]\.$"),
+        (np.zeros((28, 28, 4)), r"got .* is photos\[None, ..., :3\]\. Grey pictures 4 wide: photos\[..., None\]\.$"),
+        (np.zeros((28, 28, 2)), r"got .* is photos\[None, ..., :1\]\. Grey pictures 2 wide: photos\[..., None\]\.$"),
         (np.zeros((28, 28, 1)), r"got shape \(28, 28, 1\), expected .*: photos\[None\]\.$"),
         (np.zeros((2, 3, 64, 48)), r"got shape \(2, 3, 64, 48\), .* last: photos.transpose\(0, 2, 3, 1\)\.$"),
         (np.zeros((2, 8, 8, 4)), r"got shape \(2, 8, 8, 4\), expected .*: photos\[..., :3\]\.$"),
@@ -103,11 +117,23 @@ def test_bad_pictures_are_named(images, message):
         (np.array([object()]), "x: got dtype object, expected numbers"),
         (np.array([1.0, 1e300]), r"x: got 1 values that are NaN or infinite, the first at \(1,\)"),
         ([-1.0, 2.0], "x: got values from -1 to 2, expected >= 0"),
+        (np.ma.masked_less([1.0, -9.0, -9.0], 0), r"x: got 2 masked values, expected none: leave them out, or give"),
+        ([1.0, np.ma.masked], "x: got 1 masked values"),
     ],
 )
 def test_bad_arrays_are_named(array, message):
     with pytest.raises(ValueError, match=message):
         checks.check_array("x", array, shape=(None,), low=0)
+
+
+def test_masked_numbers_are_refused_everywhere():
+    masked = np.ma.masked_less(np.array([1.0, -9.0]), 0)
+    assert checks.check_array("x", masked[:1], shape=(None,)).tolist() == [1]
+    for check in (checks.check_labels, functools.partial(checks.check_shape, shape=(None,))):
+        with pytest.raises(ValueError, match="x: got 1 masked values"):
+            check("x", masked)
+    with pytest.raises(ValueError, match="x: got masked, expected a finite number"):
+        checks.check_number("x", np.ma.masked)
 
 
 @pytest.mark.parametrize("array", [np.array([True, False]), jnp.array([1, 0], "bfloat16"), [1, 0]])
@@ -209,7 +235,7 @@ def test_each_of_several_numbers_is_checked():
         ("12", "widths: got '1', expected an integer >= 1"),
         ([2, 0], "widths: got 0, expected an integer >= 1"),
         ([[2, 1]], r"widths: got \[2, 1\], expected an integer >= 1"),
-        ([], "widths: got 0 numbers, expected at least 1"),
+        ([], "widths: got 0 entries, expected at least 1"),
     ],
 )
 def test_bad_sequences_are_named(values, message):
@@ -251,6 +277,21 @@ def test_labels_come_back_in_one_shape(labels):
 def test_bad_labels_are_named(labels, message):
     with pytest.raises(ValueError, match=message):
         checks.check_labels("labels", labels, count=3, high=2)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([2**32, 0, 2**33 + 1], "labels: got values from 0 to 8589934593, expected 0 to 2147483647"),
+        (np.float64([0, 2**31]), "labels: got values from 0 to 2147483648, expected 0 to 2147483647"),
+        (np.array([2**64 - 1], "uint64"), "labels: got values from .*, expected 0 to 2147483647"),
+        ([0, 1 - 1e-9], "labels: got fractions such as 0.999999999, expected integers"),
+    ],
+)
+def test_labels_that_would_become_others_are_named(labels, message):
+    assert checks.check_labels("labels", [2**31 - 1, 2**24 + 1]).tolist() == [2**31 - 1, 2**24 + 1]
+    with pytest.raises(ValueError, match=message):
+        checks.check_labels("labels", labels)
 
 
 @pytest.mark.parametrize("value", [1, 1.5, np.float32(2), np.int64(3), np.array(1.0), jnp.float32(2)])

@@ -87,7 +87,7 @@ def test_pairs_train_and_survive_a_file(tmp_path):
         (lambda: conditional.conditional_networks(1, 8), "generator_units: got 8, expected a sequence"),
         (
             lambda: conditional.conditional_networks(1, (8,), ()),
-            "discriminator_units: got 0 numbers, expected at least",
+            "discriminator_units: got 0 entries, expected at least",
         ),
         (lambda: conditional.conditional_networks(1, (8,), (8,), "relux"), "activation: got 'relux', expected a name"),
     ],

@@ -1,14 +1,17 @@
 """Images come back in order, at one size, from 0 to 1; a file that cannot be used is named; no picture in two parts."""
 
+import os
 import re
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
-from PIL import Image, features
+from PIL import Image, ImageOps, features
 
 from helpers import folders
 
@@ -110,6 +113,48 @@ def test_sixteen_bits_keep_their_levels(tmp_path):
     assert np.allclose(load(tmp_path)[0, ..., 0], pixels / 65535)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_whose_zero_is_white_is_inverted(tmp_path, bits):
+    pixels = RNG.integers(0, 2**bits, (8, 8), dtype=f"uint{bits}")
+    Image.fromarray(pixels).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.tag_v2[262] == 0
+    stored = pixels if bits == 16 else 255 - pixels  # Pillow inverts on writing what it will invert on reading
+    assert np.allclose(load(tmp_path)[0, ..., 0], 1 - stored / (2**bits - 1))
+
+
+def png(pixels, bits, colour, transparent):
+    """Return a PNG with one transparent level or colour, written by hand: Pillow writes not all of them."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    ones = np.unpackbits(pixels.astype(">u2")[..., None].view("uint8"), axis=-1)[..., -bits:].reshape(len(pixels), -1)
+    rows = np.pad(np.packbits(ones, axis=1), ((0, 0), (1, 0))).tobytes()  # each begins with 0: no filter
+    header = struct.pack(">IIBBBBB", *pixels.shape[1::-1], bits, colour, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"tRNS", np.array(transparent, ">u2").tobytes()), (b"IDAT", zlib.compress(rows))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in (*parts, (b"IEND", b"")))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_a_transparent_level_lies_on_the_background(tmp_path, bits):
+    pixels = np.repeat([[1, 0]], 8, axis=0).repeat(4, axis=1)
+    (tmp_path / "a.png").write_bytes(png(pixels, bits, 0, [1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that so few of 16 bits are used
+        image = load(tmp_path, background=0.25)[0, ..., 0]
+    assert np.array_equal(image, np.where(pixels, np.float32(0.25), 0))
+
+
+def test_a_transparent_colour_is_laid_on_the_background_or_named(tmp_path):
+    pixels = np.repeat([[[1, 2, 3], [4, 5, 6]]], 8, axis=0).repeat(4, axis=1)
+    (tmp_path / "a.png").write_bytes(png(pixels, 8, 2, [1, 2, 3]))
+    image = load(tmp_path, grey=False, background=0.25)[0]
+    assert np.allclose(image, np.where(pixels == [1, 2, 3], 0.25, pixels / 255))
+    (tmp_path / "a.png").write_bytes(png(pixels, 16, 2, [1, 2, 3]))
+    refused(tmp_path, r"path: 1 of 1 files .*\n  a\.png: marks a colour of 16 bits as transparent", grey=False)
+
+
 def test_photographs_are_turned_upright(tmp_path):
     pixels = np.zeros((8, 16), "uint8")
     pixels[0] = 255
@@ -166,11 +211,17 @@ def test_linked_folders_are_followed_once_and_loops_end(folder, tmp_path_factory
 
 def test_links_to_nothing_are_named(folder):
     (folder / "bad.png").symlink_to(folder / "gone.png")
-    refused(folder, one_file("cannot be read ("))
-    (folder / "bad.png").unlink()
     (folder / "class").symlink_to(folder / "gone")
-    with pytest.warns(UserWarning, match=r"^path: 1 file in .* is left out: 1 links to nothing; mend the links\.$"):
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    with pytest.warns(UserWarning, match=r"^path: 3 files in .* are left out: 3 links to nothing; mend the links\.$"):
         assert len(load(folder)) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipes_are_no_images(folder):
+    os.mkfifo(folder / "pipe.png")  # whoever opens it waits for a writer
+    (folder / "link.png").symlink_to(folder / "pipe.png")
+    assert names(folder) == ["a.png", "b.png", "sub/c.png"]
 
 
 @pytest.mark.parametrize(
@@ -280,6 +331,14 @@ def test_a_changed_byte_is_named(folder):
     refused(folder, one_file("cannot be read ("))
 
 
+def test_whatever_error_a_reader_raises_is_named(folder, monkeypatch):
+    def fail(image):
+        raise RuntimeError("Failed to decode image")  # as Pillow does for a damaged AVIF
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", fail)
+    refused(folder, r"path: 3 of 3 files cannot be used:\n  a\.png: cannot be read \(Failed to decode image\)")
+
+
 def test_an_image_too_small_is_named(folder):
     save(folder / "bad.png", noise(7, 7))
     refused(folder, one_file("is 7 wide, 7 high, too small for 8 by 8: nothing is enlarged"))
@@ -372,6 +431,8 @@ def test_a_size_is_one_number_or_two(folder, size):
         ([Path("a")], "path: got .*, expected the name of a folder"),
         ("pictures/none", "path: got pictures/none, which is no folder: looked for it in /"),
         ("/pictures/none", r"path: got /pictures/none, which is no folder\.$"),
+        ("a" * 300, "path: got a*, which is no folder"),
+        ("a\0b", "path: got a\0b, which is no folder"),
         ("~nobody-of-this-name/pictures", "path: got ~nobody.*, but the home folder of this user is not known"),
     ],
 )

@@ -120,3 +120,4 @@ def test_notebook_stores_one_kind():
 
 def test_empty_figure_is_not_stored():
     assert formats.lighter(plt.figure()) == (None, None)
+    assert formats.as_svg(plt.figure()) is None

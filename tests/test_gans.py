@@ -271,17 +271,24 @@ def test_an_epoch_shows_the_discriminator_every_image_once(monkeypatch):
 
 
 def test_fit_equals_steps_written_by_hand():
-    images = real_images(16)
-    gan = small_gan()
+    # Adam would turn the rounding of a gradient near 0 into a whole step.
+    def small_gan_with_sgd():
+        gan = small_gan()
+        gan.compile(*(keras.optimizers.SGD(0.1) for _ in range(2)), loss="relativistic", r1=0.3, r2=0.3, ema=0.9)
+        return gan
+
+    images, gan = real_images(16), small_gan_with_sgd()
     values = state_of(gan)
     batches = gans.ShuffledBatches(images, 8, seed=0)
     step = jax.jit(gan.train_step)
     for index in range(2):
         logs, values = step(values, batches[index])
-    fitted = small_gan()
+    fitted = small_gan_with_sgd()
     fitted.fit(images, batch_size=8, epochs=1, verbose=0)
-    assert equal(values[0], [variable.numpy() for variable in fitted.trainable_variables])
-    assert float(logs["d_loss"]) == fitted.history.history["d_loss"][0]
+    # Two programs, which may round differently.
+    for by_hand, variable in zip(values[0], fitted.trainable_variables, strict=True):
+        np.testing.assert_allclose(by_hand, variable, rtol=1e-5, atol=1e-6)
+    assert float(logs["d_loss"]) == pytest.approx(fitted.history.history["d_loss"][0], rel=1e-5)
 
 
 def test_the_discriminator_learns_to_tell():

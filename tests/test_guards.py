@@ -514,3 +514,227 @@ def test_noise_layers_are_saved_with_the_supervised_ones(tmp_path):
     model.save(tmp_path / "vae.keras")
     loaded = keras.saving.load_model(tmp_path / "vae.keras")
     assert not np.array_equal(before, np.asarray(loaded(ROWS, training=True)["latents"]))
+
+
+# --- What a tester found with the neighbours of the cases above ---
+
+
+def penalised(**kind):
+    """Return an encoder of 12 pixels whose weights or outputs are penalised."""
+    return keras.Sequential([Input((12,)), Dense(4, **kind)])
+
+
+@pytest.mark.parametrize("kind", ["kernel_regularizer", "bias_regularizer", "activity_regularizer"])
+def test_regularizers_that_would_stay_unused_are_refused(kind):
+    kind = {kind: keras.regularizers.L2(1.0)}
+    decoder = keras.Sequential([Input((2,)), Dense(12)])
+    judge = keras.Sequential([Input((12,)), Dense(1, **kind)])
+    makers = (
+        lambda: autoencoders.VariationalAutoencoder(penalised(**kind), decoder),
+        lambda: autoencoders.SupervisedAutoencoder(
+            penalised(**kind),
+            keras.Sequential([Input((4,)), Dense(12)]),
+            keras.Sequential([Input((4,)), Dense(3)]),
+        ),
+        lambda: gan((gans.dense_networks(4, (8,), (8,), "relu", image_shape=(12,))[0], judge)),
+        lambda: hybrids.VAEGAN(penalised(**kind), *gans.dense_networks(2, (8,), (8,), "relu", image_shape=(12,))),
+    )
+    for maker in makers:
+        with pytest.raises(ValueError, match=r"has a regularizer at .*weight_decay"):
+            maker()
+
+
+def test_networks_may_take_and_make_pictures():
+    pictures = ROWS[:, :, None, None].reshape(40, 4, 3, 1)
+    flat, shape = keras.layers.Flatten(), keras.layers.Reshape((4, 3, 1))
+    keras.utils.set_random_seed(0)
+    encoder = keras.Sequential([Input((4, 3, 1)), flat, Dense(4)])
+    decoder = keras.Sequential([Input((2,)), Dense(12), shape])
+    model = autoencoders.VariationalAutoencoder(encoder, decoder)
+    model.compile("adam")
+    assert model.predict(pictures, verbose=0)["logits"].shape == (40, 4, 3, 1)
+    rows = autoencoders.VariationalAutoencoder(
+        keras.Sequential([Input((12,)), encoder.layers[-1]]), keras.Sequential([Input((2,)), decoder.layers[0]])
+    )
+    rows.compile("adam")
+    losses = [m.evaluate(x, verbose=0, return_dict=True)["loss"] for m, x in ((model, pictures), (rows, ROWS))]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert model.fit(pictures, verbose=0).history
+
+
+def test_the_squared_error_of_pictures_is_summed_over_all_their_pixels():
+    pictures = ROWS.reshape(40, 4, 3, 1)
+    encoder = keras.Sequential([Input((4, 3, 1)), keras.layers.Flatten(), Dense(4)])
+    decoder = keras.Sequential([Input((4,)), Dense(12, "sigmoid"), keras.layers.Reshape((4, 3, 1))])
+    model = autoencoders.SupervisedAutoencoder(encoder, decoder, keras.Sequential([Input((4,)), Dense(3)]))
+    model.compile("adam")
+    seen = model.evaluate(pictures, LABELS, batch_size=40, verbose=0, return_dict=True)["squared_error"]
+    by_hand = ((pictures - np.asarray(decoder(encoder(pictures)))) ** 2).sum(axis=(1, 2, 3)).mean()
+    assert seen == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_a_ladder_network_gets_batches_through_every_door():
+    for call in ("evaluate", "fit"):
+        with pytest.raises(ValueError, match="x: got an array, expected helpers"):
+            getattr(steps(), call)(ROWS, LABELS)
+    batches = datasets.SemiSupervisedBatches(ROWS, LABELS, ROWS, 3, 5)
+    with pytest.raises(ValueError, match="validation_data: got an array"):
+        steps().fit(batches, validation_data=(ROWS, LABELS))
+    for call in ("predict", "predict_on_batch"):
+        with pytest.raises(ValueError, match="predict: is not for noisy paths"):
+            getattr(steps(), call)(ROWS)
+
+
+def test_an_autoencoder_without_a_loss_is_refused():
+    model = autoencoders.dense_autoencoder(3, 12).autoencoder
+    with pytest.raises(ValueError, match="loss: got None"):
+        model.compile("adam")
+
+
+def test_epochs_are_followed_without_being_asked_for():
+    seen = []
+
+    def note(images, rng):
+        seen.append(rng.integers(2**31))
+        return images
+
+    batches = datasets.ShuffledBatches(ROWS, 8, transform=note)
+    fit(vae, batches, batch_size=None, epochs=2)
+    assert len(set(seen)) == 10
+    for make in PLAYING:
+        seen.clear()
+        fit(make, batches, epochs=2)
+        assert len(set(seen)) == 10
+
+
+@pytest.mark.parametrize("make", PLAYING)
+def test_the_doors_of_games_have_guards_too(make):
+    model, spoilt = make(), np.where(ROWS > 0, np.nan, ROWS)
+    with pytest.raises(ValueError, match=r"images: got .* NaN"):
+        model.train_on_batch(spoilt)
+    for extra in (dict(y=LABELS), dict(sample_weight=LABELS), dict(class_weight={0: 1.0})):
+        with pytest.raises(ValueError, match=r"^(labels|sample_weight|class_weight): got"):
+            model.train_on_batch(ROWS, **extra)
+    inputs = np.full((40, 4), np.nan) if make is gan else spoilt
+    for call in ("predict", "predict_on_batch"):
+        with pytest.raises(ValueError, match=r"^(images|latents): got .* NaN"):
+            getattr(model, call)(inputs)
+    with pytest.raises(ValueError, match="labels: got some in a batch"):
+        fit(make, Pieces(ROWS, LABELS))
+
+
+def test_predicted_data_sets_are_checked():
+    model = vae()
+    assert len(model.predict(Pieces(ROWS), verbose=0)["mean"]) == 40
+    for spoilt in (Pieces(ROWS * 255), (ROWS * 255 for _ in range(2))):
+        with pytest.raises(ValueError, match="x: got values from 0 to 255"):
+            model.predict(spoilt, verbose=0)
+    with pytest.raises(ValueError, match="x: got values from 0 to 255"):
+        model.predict_on_batch(ROWS * 255)
+
+
+@pytest.mark.parametrize("make", PLAYING)
+def test_options_that_games_would_leave_unused_are_refused(make):
+    with pytest.raises(ValueError, match="steps_per_epoch: got a number with an array"):
+        fit(make, ROWS, steps_per_epoch=2)
+    model = make()
+    optimizers = [keras.optimizers.Adam(use_ema=True) for _ in model.optimizer_names]
+    with pytest.raises(ValueError, match="use_ema"):
+        model.compile(*optimizers)
+
+
+@every
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(epochs=1.5), "epochs: got 1.5"),
+        (dict(epochs="3"), "epochs: got '3'"),
+        (dict(epochs=-1), "epochs: got -1"),
+        (dict(batch_size=0), "batch_size: got 0"),
+        (dict(batch_size=2.5), "batch_size: got 2.5"),
+        (dict(batch_size="8"), "batch_size: got '8'"),
+        (dict(initial_epoch=-1), "initial_epoch: got -1"),
+    ],
+)
+def test_numbers_of_fit_are_checked(make, settings, message):
+    with pytest.raises(ValueError, match=message):
+        fit(make, *DATA[make], **settings)
+
+
+@pytest.mark.parametrize("share", [1.5, -0.5, "a"])
+def test_a_share_for_validation_is_one(share):
+    with pytest.raises(ValueError, match="validation_split: got"):
+        fit(vae, ROWS, validation_split=share)
+
+
+@pytest.mark.parametrize("make", [reconstructor, vae, supervised, diffuser])
+def test_no_rows_are_named(make):
+    none = [array[:0] for array in DATA[make]]
+    for call in ("fit", "evaluate", "predict"):
+        with pytest.raises(ValueError, match="x: got 0 rows"):
+            getattr(make(), call)(*(none if call != "predict" else none[:1]))
+    with pytest.raises(ValueError, match="x: got 0 rows"):
+        fit(make, *DATA[make], validation_data=tuple(none))
+
+
+def test_networks_of_a_hybrid_share_nothing_and_start_from_rows_of_latents():
+    decoder, judge = gans.dense_networks(2, (8,), (8,), "relu", image_shape=(12,))
+    encoder = keras.Sequential([*judge.layers[:-1], Dense(4)])
+    encoder.build((None, 12))
+    with pytest.raises(ValueError, match="discriminator: got variables of the encoder"):
+        hybrids.VAEGAN(encoder, decoder, judge)
+    for shape in ((1, 1, 4), (None, 4)):
+        maker = keras.Sequential([Input(shape), keras.layers.GlobalAveragePooling1D(), Dense(12, "sigmoid")][:1])
+        maker.add(keras.layers.Dense(12, "sigmoid"))
+        with pytest.raises(ValueError, match=r"generator: got input shape .*, expected \(latent_dim,\)"):
+            gans.GAN(maker, judge)
+
+
+@pytest.mark.parametrize("make", OWN)
+def test_weights_frozen_after_compile_are_named(make):
+    model = make()
+    model.layers[0].trainable = False
+    with pytest.raises(ValueError, match="trainable: was changed after compile"):
+        model.fit(*DATA[make], verbose=0)
+    with pytest.raises(ValueError, match="trainable: was changed after compile"):
+        model.train_on_batch(*DATA[make])
+
+
+def test_a_film_is_taken_of_every_model_that_samples():
+    for make in (vae, diffuser, vaegan):
+        film = gans.SampleFilm([0, 2], count=3)
+        fit(make, *DATA[make], callbacks=film)
+        assert [frame.shape for frame in film.frames.values()] == [(3, 12), (3, 12)]
+    with pytest.raises(ValueError, match="model: got Reconstructor, expected one that samples"):
+        fit(reconstructor, ROWS, ROWS, callbacks=gans.SampleFilm([0]))
+    with pytest.raises(ValueError, match="steps: got 5"):
+        gans.SampleFilm(5)
+
+
+@every
+def test_a_last_step_that_leaves_no_numbers_is_named(make):
+    model = make()
+    for optimizer in (model.optimizer, *(getattr(model, name) for name in getattr(model, "optimizer_names", ()))):
+        if hasattr(optimizer, "learning_rate") and not hasattr(optimizer, "optimizers"):
+            optimizer.learning_rate = np.inf
+    # A game's second player meets what the first one's step left.
+    when = "at step 1 " if make in PLAYING else "in the last step"
+    with pytest.raises(RuntimeError, match=f"became NaN or infinite {when}"):
+        model.fit(*DATA[make], batch_size=40, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("end", "bounds"),
+    [
+        (lambda x: keras.ops.softplus(x), (0, np.inf)),
+        (lambda x: keras.ops.log_sigmoid(x), (-np.inf, 0)),
+        (lambda x: keras.ops.average_pool(keras.ops.sigmoid(x)[:, :, None], 2, 2), (0, 1)),
+        (lambda x: keras.ops.max_pool(keras.ops.sigmoid(x)[:, :, None], 2, 2), (0, 1)),
+        (lambda x: keras.ops.sqrt(keras.ops.square(x)), (0, np.inf)),
+        (keras.layers.Lambda(lambda x: x**4), (0, np.inf)),
+    ],
+)
+def test_further_bounded_ends_are_found(end, bounds):
+    inputs = Input((4,))
+    low, high = ranges.output_range(keras.Model(inputs, end(Dense(4)(inputs))))
+    assert (low, high) == pytest.approx(bounds, abs=1e-6)

@@ -129,7 +129,7 @@ def test_fit_lowers_both_losses(images):
             lambda: ladder.LadderNetwork(WIDTHS, (1, 1, 1, -1), labelled=4),
             "denoising_weights: got -1, expected a finite",
         ),
-        (lambda: ladder.LadderNetwork((12,), (1,), labelled=4), "widths: got 1 numbers, expected at least 2"),
+        (lambda: ladder.LadderNetwork((12,), (1,), labelled=4), "widths: got 1 entries, expected at least 2"),
         (lambda: ladder.LadderNetwork(WIDTHS, WEIGHTS, labelled=0), "labelled: got 0"),
         (
             lambda: ladder.LadderNetwork(WIDTHS, WEIGHTS, 4, noise=-0.3),
@@ -137,7 +137,7 @@ def test_fit_lowers_both_losses(images):
         ),
         (lambda: ladder.LadderNetwork(WIDTHS, WEIGHTS, 4, seed=None), "seed: got None, expected an integer"),
         (lambda: ladder.dense_classifier(784), "widths: got 784, expected a sequence of numbers"),
-        (lambda: ladder.dense_classifier((784,)), "widths: got 1 numbers, expected at least 2"),
+        (lambda: ladder.dense_classifier((784,)), "widths: got 1 entries, expected at least 2"),
         (lambda: ladder.normalise(np.zeros(3)), r"z: got shape \(3,\), expected \(n, n\)"),
         (
             lambda: ladder.combine(np.zeros((6, 5)), np.zeros((6, 1)), np.zeros((10, 5))),

@@ -1,6 +1,8 @@
 """Errors, likelihoods and the Fréchet distance against closed forms, integrals and SciPy; the classifier's accuracy."""
 
 import json
+import operator
+from fractions import Fraction
 
 import fidelity
 import keras
@@ -355,6 +357,33 @@ def test_rounding_breaks_no_tie():
     real = gaussian(13, 400).astype("float32").astype(float) + 1000
     both = metrics.neighbour_metrics(real, real[:200], 3), metrics.neighbour_metrics(real - 1000, real[:200] - 1000, 3)
     assert both[0] == both[1]
+
+
+@pytest.mark.parametrize("shift", [1e4, 1e8])
+def test_doubles_far_from_zero_keep_their_differences(shift):
+    a = np.random.default_rng(0).integers(-900, 900, size=(60, 3)) / 128  # exact, also after the shift
+    b = a + 0.5
+    far_a, far_b = a + shift, b + shift
+    assert metrics.frechet_distance(far_a, far_b) == pytest.approx(0.75, rel=1e-6)
+    assert metrics.neighbour_metrics(far_a, far_b) == metrics.neighbour_metrics(a, b)
+    for near, far in zip(metrics.nearest_neighbours(a, b), metrics.nearest_neighbours(far_a, far_b), strict=True):
+        assert np.array_equal(near, far)
+    near, far = (metrics.parzen_log_likelihood(*sets, 0.5) for sets in ((a, b), (far_a, far_b)))
+    assert np.allclose(near, far, rtol=1e-6)
+
+
+def test_a_kernel_distance_far_from_zero_keeps_its_digits():
+    a = np.random.default_rng(0).integers(-9, 9, size=(12, 3)) + 10.0**8
+    b = a[::-1] + 0.5
+
+    def mean_kernel(x, y):
+        """Return the exact mean over pairs."""
+        x, y = ([[Fraction(value) for value in row] for row in rows] for rows in (x, y))
+        pairs = [(p, q) for i, p in enumerate(x) for j, q in enumerate(y) if x != y or i != j]
+        return sum((sum(map(operator.mul, p, q)) / 3 + 1) ** 3 for p, q in pairs) / len(pairs)
+
+    expected = mean_kernel(a, a) + mean_kernel(b, b) - 2 * mean_kernel(a, b)
+    assert metrics.kernel_distance(a, b) == pytest.approx(float(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize(("real_count", "fake_count", "k"), [(400, 400, 5), (400, 400, 1), (300, 600, 3)])

@@ -111,6 +111,7 @@ def test_histories_count_from_one_and_name_their_references():
     ("images", "message"),
     [
         (np.zeros((3, 5)), r"images: got shape \(3, 5\)"),
+        (np.zeros((28, 28, 4)), r"images: got shape \(28, 28, 4\), .* is images\[None, ..., :3\]\."),
         (np.zeros((0, 784)), r"images: got shape \(0, 784\)"),
         (np.full((1, 8, 8, 3), 255, "uint8"), "images: got values from 255 to 255, expected 0 to 1"),
     ],
@@ -184,6 +185,19 @@ def test_a_film_holds_its_frames_in_order_and_starts_with_the_last():
     assert 'aria-label="Dark, then &quot;light&quot;"' in page
 
 
+def test_texts_of_a_film_are_shown_as_they_are():
+    texts = ["it's σ & π", "</script><!-- <script>", '"\\']
+    for text in texts:
+        page = plots.film({text: np.zeros((4, 6))}, alt="Nothing", unit=text).data
+        assert json.loads(re.search(r"labels = (.*?);\n", page)[1]) == [text]
+        assert json.loads(re.search(r"textContent = (.*?) \+ labels", page)[1]) == text + " "
+        script = page[page.index("<script>") + 8 :]
+        assert script.index("</script>") == len(script) - len("</script>\n</div>")
+        assert "<!--" not in script
+    page = plots.film({3: np.zeros((4, 6))}, alt="Nothing", unit="time").data
+    assert 'output.textContent = "time " + labels[slider.value];' in page
+
+
 def test_a_film_of_figures_closes_them():
     figure = plt.figure()
     assert "step 3" in plots.film({3: figure}, alt="Nothing").data
@@ -216,6 +230,7 @@ def test_a_film_of_sheets_shows_them_as_they_are(shape):
     ("frame", "message"),
     [
         (np.zeros(784), r"frames\['a'\]: got shape \(784,\), expected \(n, height, width, 1 or 3\)"),
+        (np.zeros((28, 28, 4)), r"frames\['a'\]: got shape \(28, 28, 4\), .* is frames\['a'\]\[None, ..., :3\]\."),
         (np.zeros((10, 784)), r"frames\['a'\]: got shape \(10, 784\): hand over tile\(frame\)"),
         (np.zeros((10, 3, 64, 64)), r"frames\['a'\]: got shape \(10, 3, 64, 64\), .* Channels come last"),
         (np.full((4, 6), 255, "uint8"), r"frames\['a'\]: got values from 255 to 255, expected 0 to 1"),

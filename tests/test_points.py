@@ -147,5 +147,32 @@ def test_bad_arguments_are_named():
 
 def test_a_run_that_turns_nan_names_its_seed():
     gan = build(seed=7)
+    gan.discriminator_optimizer.learning_rate = np.inf
     with pytest.raises(RuntimeError, match=r"seed 7 has NaN or infinity by step 2"):
-        gans.train_scanned([gan], lambda key: draw(key) * np.nan, 2)
+        gans.train_scanned([gan], draw, 2)
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ([], "models: got 0 entries, expected at least 1"),
+        ([dict(loss="hinge")], "models: model 1 has another compile than model 0"),
+        ([dict(ema=0.0)], "models: model 1 has another compile than model 0"),
+        ([dict(generator_units=(8, 9))], "models: model 1 has another shape of weights than model 0"),
+    ],
+)
+def test_models_that_cannot_share_a_step_are_named(others, message):
+    def one(seed, loss="relativistic", ema=0.9, generator_units=(8, 8)):
+        parts = gans.dense_networks(2, generator_units, (8,), "relu", image_shape=(2,))
+        gan = gans.GAN(*parts, seed=seed)
+        gan.compile("adam", "adam", loss=loss, ema=ema)
+        return gan
+
+    models = [one(seed, **settings) for seed, settings in enumerate([{}, *others])] if others else []
+    with pytest.raises(ValueError, match=message):
+        gans.train_scanned(models, lambda key: jax.random.uniform(key, (4, 2)), 2)
+
+
+def test_draws_that_no_generator_could_make_are_named():
+    with pytest.raises(ValueError, match=r"images: got .* NaN"):
+        gans.train_scanned([build()], lambda key: draw(key) * np.nan, 2)

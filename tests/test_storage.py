@@ -2,6 +2,7 @@
 
 import errno
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -36,6 +37,24 @@ def test_order_is_kept_beyond_ten_weights(tmp_path):
 def test_a_column_of_zeros(tmp_path):
     storage.save_weights(tmp_path / "zeros.npz", [np.zeros((3, 2))], "int8")
     assert (storage.load_weights(tmp_path / "zeros.npz")[0] == 0).all()
+
+
+def test_a_column_of_the_least_numbers_leaves_no_other_out_of_range(tmp_path):
+    least = np.float32([[1e-45, 2e-43, 1e-37, 1], [0, -2e-43, -1e-37, -0.5]])
+    with np.errstate(all="raise", under="ignore"):
+        storage.save_weights(tmp_path / "x.npz", [least], "int8")
+    np.testing.assert_allclose(storage.load_weights(tmp_path / "x.npz")[0], least, rtol=0.05, atol=6e-39)
+
+
+def test_an_array_that_would_be_lost_is_named(tmp_path):
+    tiny = np.float32([1e-9, 0])
+    with pytest.warns(UserWarning, match=r"^weights: number 1, at most 1e-09, is stored as zeros: .*save_weights"):
+        storage.save_weights(tmp_path / "x.npz", [WEIGHTS[0], tiny])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        storage.save_weights(tmp_path / "x.npz", [np.append(tiny, 1), np.zeros(2)])  # rounding as usual
+        storage.save_weights(tmp_path / "x.npz", [tiny[None]], "int8")
+    np.testing.assert_allclose(storage.load_weights(tmp_path / "x.npz")[0], tiny[None])
 
 
 def test_a_killed_writer_leaves_the_old_file(tmp_path, monkeypatch):
@@ -74,6 +93,34 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         storage.save_weights(tmp_path / "nowhere" / "x.npz", WEIGHTS)
 
 
+def test_a_name_that_is_too_long_is_named(tmp_path):
+    with pytest.raises(OSError, match=r"^path: .*aaa\.npz cannot be written \(File name too long\), expected a folder"):
+        storage.save_weights(tmp_path / ("a" * 300 + ".npz"), WEIGHTS)
+
+
+def write_half(path, error):
+    """Write a part of a file, and fail."""
+    with storage.replacing(path) as partial:
+        partial.write_text("half")
+        raise error
+
+
+def test_any_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.weights.h5"
+    for text in ("old", "new"):
+        with storage.replacing(path) as partial:
+            assert partial.parent == tmp_path
+            assert partial.name.endswith(".weights.h5")  # which Keras asks for
+            partial.write_text(text)
+    reasons = {errno.ENOSPC: "No space left on device", errno.EROFS: "Read-only file system", errno.ENOENT: "No such f"}
+    for code, reason in reasons.items():
+        with pytest.raises(OSError, match=rf"^path: .*a\.weights\.h5 cannot be written \({reason}"):
+            write_half(path, OSError(code, "all that a library knows of the file"))
+    with pytest.raises(OSError, match=r"cannot be written \(HDF5's own words\)"):
+        write_half(path, OSError("HDF5's own words"))
+    assert (path.read_text(), list(tmp_path.iterdir())) == ("new", [path])
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_is_read_only_is_named(tmp_path):
     tmp_path.chmod(0o500)
@@ -88,6 +135,8 @@ def test_a_folder_that_is_read_only_is_named(tmp_path):
         ("x", "path: got 'x', expected a name that ends in .npz"),
         (None, "path: got None, expected the name of a file"),
         (3, "path: got 3, expected the name of a file"),
+        ("a\0b.npz", r"path: got 'a\\x00b\.npz', which holds a character that no file's name can"),
+        ("a\ud800.npz", r"path: got 'a\\ud800\.npz', which holds a character that no file's name can"),
     ],
 )
 def test_bad_paths_are_named(tmp_path, monkeypatch, path, message):
@@ -95,6 +144,10 @@ def test_bad_paths_are_named(tmp_path, monkeypatch, path, message):
     with pytest.raises(ValueError, match=message):
         storage.save_weights(path, WEIGHTS)
     assert list(tmp_path.iterdir()) == []
+    if not isinstance(path, str) or not path.startswith("x"):
+        for function in (storage.load_weights, storage.read_arrays, storage.replacing):
+            with pytest.raises(ValueError, match=message):
+                function(path)
 
 
 @pytest.mark.parametrize(
