@@ -23,7 +23,9 @@ from helpers.training import (
     OwnLoss,
     check_latents,
     check_logits,
+    check_loss,
     check_network,
+    check_optimizer,
     check_unregularised,
     deserialize_each,
     only_inputs,
@@ -54,9 +56,7 @@ class Reconstructor(Guarded, keras.Model):
 
     def compile(self, optimizer="rmsprop", loss=None, **kwargs):
         """Choose optimizer and loss as ``keras.Model.compile`` does; without a loss nothing would be trained."""
-        if loss is None:
-            raise ValueError("loss: got None, expected one, such as 'mse' or 'binary_crossentropy'.")
-        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+        super().compile(optimizer=check_optimizer("optimizer", optimizer), loss=check_loss("loss", loss), **kwargs)
 
     def check_inputs(self, x):
         """Return inputs as float32, or raise a ValueError that names ``x``."""

@@ -386,10 +386,10 @@ class Diffusion(OwnLoss, keras.Model):
 
     # -- training --
 
-    def compile(self, *args, **kwargs):
+    def compile(self, optimizer="rmsprop", **kwargs):
         """Choose the optimizer, as for the other models, for a network none of whose layers was frozen meanwhile."""
         _check_network(self.network)
-        super().compile(*args, **kwargs)
+        super().compile(optimizer, **kwargs)
 
     def check_inputs(self, x):
         """Return data as float32, or raise a ValueError that names ``x``."""

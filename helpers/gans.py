@@ -25,6 +25,8 @@ from helpers.datasets import ShuffledBatches
 from helpers.ranges import output_range
 from helpers.training import (
     CheckedBatches,
+    CheckedPredictions,
+    OwnLoss,
     StopOnNaN,
     Values,
     add_callbacks,
@@ -33,10 +35,10 @@ from helpers.training import (
     check_latents,
     check_logits,
     check_network,
+    check_optimizer,
     check_separate,
     check_trained,
     check_unregularised,
-    checked_inputs,
     copy_network,
     is_array,
     noise_states,
@@ -469,7 +471,7 @@ NO_LOSS = (
 )
 
 
-class AdversarialModel(keras.Model):
+class AdversarialModel(CheckedPredictions, keras.Model):
     """A discriminator and other networks that train against each other by ``fit``: what all such models share.
 
     All that changes, the weights and BatchNorm statistics of the networks, the optimizers and the state of the noise,
@@ -699,7 +701,8 @@ class AdversarialModel(keras.Model):
     def check_images(self, images):
         """Return real images as float32, or raise a ValueError."""
         low, high = self.bounds
-        return check_array("images", images, shape=(None, *self.generative.output_shape[1:]), low=low, high=high)
+        shape = (None, *self.generative.output_shape[1:])
+        return check_array("images", images, shape=shape, low=low, high=high, least=1)
 
     def _check_batch(self, batch):
         """Return a batch (images,), or raise a ValueError, also for labels and weights, which would not be used."""
@@ -716,14 +719,6 @@ class AdversarialModel(keras.Model):
             raise ValueError("class_weight: got one, expected none: all images count alike.")
         (x,) = self._check_batch((x, y, sample_weight))
         return super().train_on_batch(x, **kwargs)
-
-    def predict(self, x, *args, **kwargs):
-        """Compute what calling the model gives, as ``keras.Model.predict`` does, of checked inputs."""
-        return super().predict(checked_inputs(x, self.check_inputs), *args, **kwargs)
-
-    def predict_on_batch(self, x):
-        """Compute outputs as ``keras.Model.predict_on_batch`` does, of checked inputs."""
-        return super().predict_on_batch(self.check_inputs(x))
 
     def check_inputs(self, x):
         """Return what the model is called with as float32, here images, or raise a ValueError."""
@@ -962,6 +957,8 @@ def train_scanned(models, draw, steps, points=1, watch=None):
     """
     if check_integer("steps", steps, low=1) % check_integer("points", points, low=1):
         raise ValueError(f"steps: got {steps}, expected a multiple of points, {points}.")
+    check_kind("draw", draw, Callable, "a function of a key that returns a batch")
+    check_kind("watch", watch, (Callable, type(None)), "a function of a model and a step, or None")
     _check_alike(models)
     first = models[0]
     (first.check_images if isinstance(first, AdversarialModel) else first.check_inputs)(draw(jax.random.key(0)))
@@ -978,11 +975,16 @@ def train_scanned(models, draw, steps, points=1, watch=None):
 
 def _check_alike(models):
     """Raise a ValueError unless models can share one compiled step, which holds what the first was made and set to."""
-    check_each("models", models, lambda name, model: model.check_ready(), least=1)
+    check_each("models", models, _check_ready, least=1)
     first, *others = map(_recipe, models)
     for place, other in enumerate(others, start=1):
         if changed := [name for name, value in first.items() if other.get(name) != value]:
             raise ValueError(f"models: model {place} has another {changed[0]} than model 0, expected one recipe.")
+
+
+def _check_ready(name, model):
+    """Raise a ValueError unless this is a model with a `train_step` of the book's own, ready to train."""
+    check_kind(name, model, (AdversarialModel, OwnLoss), "a game or a diffusion model, compiled").check_ready()
 
 
 def _recipe(model):
@@ -1046,13 +1048,8 @@ def _player(optimizer_name):
 
 
 def _check_optimizer(name, given):
-    """Return an optimizer, made from its name or its description where need be, or raise a ValueError."""
-    try:
-        optimizer = keras.optimizers.get(given)
-    except Exception:  # Keras raises errors of many kinds
-        optimizer = None
-    if optimizer is None:
-        raise ValueError(f"{name}: got {given!r}, expected a keras.optimizers.Optimizer or the name of one.")
+    """Return an optimizer that fits one player of a game, or raise a ValueError."""
+    optimizer = check_optimizer(name, given)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) or optimizer.loss_scale_factor:
         raise ValueError(f"{name}: got one that scales losses, expected one that does not: here it would shrink steps.")
     if optimizer.use_ema:

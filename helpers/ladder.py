@@ -16,7 +16,7 @@ from helpers.checks import (
     check_shapes,
 )
 from helpers.layers import StandardNormal
-from helpers.training import OwnLoss, is_array
+from helpers.training import OwnLoss, gives_batches
 
 EPSILON = 1e-6  # added to variances
 
@@ -184,10 +184,11 @@ class LadderNetwork(OwnLoss, keras.Model):
 
 
 def _check_batches(name, data):
-    """Raise a ValueError for arrays, which Keras would cut into batches without labelled images."""
-    if data is not None and is_array(data):
+    """Raise a ValueError for what gives no batches: Keras would cut arrays into batches without labelled images."""
+    if data is not None and not gives_batches(data):
+        kind = type(data).__name__
         raise ValueError(
-            f"{name}: got an array, expected helpers.datasets.SemiSupervisedBatches: Keras would mix the rows."
+            f"{name}: got {kind}, expected helpers.datasets.SemiSupervisedBatches: Keras would mix an array's rows."
         )
 
 

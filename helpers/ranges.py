@@ -1,4 +1,4 @@
-"""The range of a network's outputs, read off its program by interval arithmetic."""
+"""The range of a network's outputs, read off its program by interval arithmetic, or found by trying large weights."""
 
 import jax
 import keras
@@ -7,6 +7,8 @@ import numpy as np
 from helpers.checks import check_kind
 
 UNBOUNDED = (-np.inf, np.inf)
+FAR = 1e4  # a large weight; its square is one at which whatever saturates has done so
+TRIES, FEW = 8, 16
 NAN = "NaN"  # what a variable says of another one: whether it is no number
 BATCH = 5040  # rows that a network is thought to get, of which nothing is computed: whole packs of any size to ten
 # Primitives that hand numbers on as they are, or leave some of them out.
@@ -56,6 +58,61 @@ def output_range(network):
     )
     program = jax.make_jaxpr(lambda *state: network.stateless_call(*state, training=False)[0])(*weights, inputs)
     return _run(program.jaxpr, [UNBOUNDED] * len(program.jaxpr.invars))[0]
+
+
+def saturates(network):
+    """Return whether many of a network's outputs stop growing while its last weights grow further.
+
+    It tells of what `output_range` cannot read off a program, such as a softsign or an ELU at the end. Of outputs that
+    nothing bounds hardly any stop; of those with a bound on one side half do, with bounds on both sides all.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Built, with one input and one output.
+
+    Returns
+    -------
+    bool
+        False where there are no weights to train.
+    """
+    check_kind("network", network, keras.Model, "a keras.Model")
+    layers = [variable.path.rpartition("/")[0] for variable in network.trainable_variables]
+    names = list(dict.fromkeys(reversed(layers)))
+    # The last layer with weights may be one of slopes, as PReLU, through which only some numbers pass: so the last two.
+    groups = [[place for place, layer in enumerate(layers) if layer in names[:count]] for count in (1, 2)]
+    return bool(layers) and all(_stopped(network, group) > 1 / 10 for group in groups)
+
+
+def _stopped(network, places):
+    """Return which share of the outputs stops growing with these weights."""
+    rng = np.random.default_rng(0)
+    weights = [variable.value for variable in network.trainable_variables]
+    others = [variable.value for variable in network.non_trainable_variables]
+    inputs = rng.normal(size=(_rows(network, weights, others), *network.input_shape[1:])).astype("float32")
+
+    def outputs(directions, scale):
+        """Return the outputs for weights of this size."""
+        for place, direction in zip(places, directions, strict=True):
+            weights[place] = (scale * direction).astype(weights[place].dtype)
+        return np.asarray(network.stateless_call(weights, others, inputs, training=False)[0])
+
+    stopped = []
+    for _ in range(TRIES):
+        directions = [rng.normal(size=weights[place].shape) for place in places]
+        with np.errstate(all="ignore"):
+            stopped.append(np.abs(outputs(directions, FAR) - outputs(directions, FAR**2)) < 1)
+    return np.mean(stopped)
+
+
+def _rows(network, *state):
+    """Return how many rows to try: few, unless the network packs its rows in another way."""
+    few = jax.ShapeDtypeStruct((FEW, *network.input_shape[1:]), "float32")
+    try:
+        jax.eval_shape(lambda inputs: network.stateless_call(*state, inputs, training=False)[0], few)
+    except (TypeError, ValueError):
+        return BATCH
+    return FEW
 
 
 def _run(program, ranges):

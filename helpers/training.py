@@ -14,12 +14,25 @@ import numpy as np
 
 from helpers import storage
 from helpers.checks import check_choice, check_each, check_integer, check_kind, check_number
-from helpers.ranges import output_range
+from helpers.ranges import output_range, saturates
 
 # --- Data ------------------------------------------------------------------------------------------------------------
 
 
-class Guarded:
+class CheckedPredictions:
+    """What a Keras model computes of checked inputs; to be inherited before ``keras.Model``, with `check_inputs`."""
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """Compute outputs as ``keras.Model.predict`` does, of checked inputs."""
+        check_sizes(batch_size=batch_size, steps=steps)
+        return super().predict(checked_inputs(x, self.check_inputs), batch_size, verbose, steps, callbacks)
+
+    def predict_on_batch(self, x):
+        """Compute outputs as ``keras.Model.predict_on_batch`` does, of checked inputs."""
+        return super().predict_on_batch(self.check_inputs(x))
+
+
+class Guarded(CheckedPredictions):
     """A Keras model whose data are checked when they are given, and whose training stops at the first NaN.
 
     To be inherited before ``keras.Model``. A subclass says in `check_inputs` and `check_targets` what its data must be;
@@ -66,42 +79,41 @@ class Guarded:
         data = (batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle)
         return super().fit(x, y, *data, class_weight=class_weight, sample_weight=sample_weight, **kwargs)
 
-    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs):
+    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, **kwargs):
         """Measure as ``keras.Model.evaluate`` does, on checked data."""
         if not kwargs.get("_use_cached_eval_dataset"):  # those `fit` has checked
+            check_sizes(batch_size=batch_size, steps=steps)
             self.refuse(sample_weight=sample_weight)
             x, y = self._checked(x, y)
-        return super().evaluate(x, y, batch_size, verbose, sample_weight, **kwargs)
+        return super().evaluate(x, y, batch_size, verbose, sample_weight, steps, **kwargs)
 
     def compile_from_config(self, config):
         """Compile from what Keras noted of ``compile``, for ``.keras`` files."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def predict(self, x, *args, **kwargs):
-        """Compute outputs as ``keras.Model.predict`` does, of checked inputs."""
-        return super().predict(checked_inputs(x, self.check_inputs), *args, **kwargs)
-
-    def predict_on_batch(self, x):
-        """Compute outputs as ``keras.Model.predict_on_batch`` does, of checked inputs."""
-        return super().predict_on_batch(self.check_inputs(x))
-
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, **kwargs):
         """Make a step as ``keras.Model.train_on_batch`` does, on checked data."""
         self.refuse(class_weight=class_weight, sample_weight=sample_weight)
-        return super().train_on_batch(*self._checked(x, y), sample_weight, class_weight, **kwargs)
+        return super().train_on_batch(*self._checked_arrays(x, y), sample_weight, class_weight, **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
         """Measure a batch as ``keras.Model.test_on_batch`` does, on checked data."""
         self.refuse(sample_weight=sample_weight)
-        return super().test_on_batch(*self._checked(x, y), sample_weight, **kwargs)
+        return super().test_on_batch(*self._checked_arrays(x, y), sample_weight, **kwargs)
 
     def _checked(self, x, y):
         """Return the data of ``fit``, every array checked, at once or batch by batch."""
-        if x is None or is_array(x):
-            x = self.check_inputs(x)
-            return x, self.check_targets(x, y)
-        return check_each_batch(x, None, self._checked_batch), y
+        if not gives_batches(x):
+            return self._checked_arrays(x, y)
+        if y is not None:
+            raise ValueError(f"y: got {type(y).__name__} beside {type(x).__name__}, whose batches bring their targets.")
+        return check_each_batch(x, self._checked_batch), None
+
+    def _checked_arrays(self, x, y):
+        """Return arrays of inputs and targets, checked."""
+        x = self.check_inputs(x)
+        return x, self.check_targets(x, y)
 
     def _checked_batch(self, batch):
         """Return a batch, x or a tuple (x,), (x, y) or (x, y, sample_weight), with its arrays checked."""
@@ -137,7 +149,7 @@ class OwnLoss(Guarded):
             Passed to ``keras.Model.compile``, such as ``run_eagerly``.
         """
         self.refuse(loss=loss, loss_weights=loss_weights, metrics=metrics, weighted_metrics=weighted_metrics)
-        super().compile(optimizer=optimizer, **kwargs)
+        super().compile(optimizer=check_optimizer("optimizer", optimizer), **kwargs)
         self.optimizer.build(self.trainable_variables)
         self.trained = trained_by(self)
 
@@ -169,6 +181,30 @@ def check_trained(model, hint=""):
         raise ValueError(
             f"trainable: was changed after compile. {hint}Set it back, or compile again with a new optimizer for each."
         )
+
+
+def check_optimizer(name, given):
+    """Return an optimizer, made from its name or its description where need be, or raise a ValueError."""
+    optimizer = known(keras.optimizers, given)
+    if optimizer is None:
+        raise ValueError(f"{name}: got {given!r:.200}, expected a keras.optimizers.Optimizer or the name of one.")
+    return optimizer
+
+
+def check_loss(name, given):
+    """Return a loss, or the name of one, or raise a ValueError."""
+    if not callable(known(keras.losses, given)):
+        expected = "expected a keras.losses.Loss, a function or a name, such as 'mse' or 'binary_crossentropy'"
+        raise ValueError(f"{name}: got {given!r:.200}, {expected}.")
+    return given
+
+
+def known(kind, given):
+    """Return what a module such as ``keras.losses`` knows by a name or a description, None if it knows nothing."""
+    try:
+        return kind.get(given)
+    except Exception:  # Keras raises errors of many kinds
+        return None
 
 
 def only_inputs(x, y):
@@ -228,10 +264,8 @@ class CheckedBatches(keras.utils.PyDataset):
         self.batches.on_epoch_end()
 
 
-def check_each_batch(data, check, check_batch):
-    """Return data with every array checked: an array at once, a ``PyDataset`` or a generator batch by batch."""
-    if data is None or is_array(data):
-        return check(data)
+def check_each_batch(data, check_batch):
+    """Return a data set whose batches are checked when they are asked for: a ``PyDataset`` or a generator."""
     if isinstance(data, keras.utils.PyDataset):
         return CheckedBatches(data, check_batch)
     return (check_batch(batch) for batch in data) if inspect.isgenerator(data) else data
@@ -239,7 +273,16 @@ def check_each_batch(data, check, check_batch):
 
 def checked_inputs(data, check):
     """Return the data of ``predict``, every array checked, at once or batch by batch, of which only inputs are kept."""
-    return check_each_batch(data, check, lambda batch: (check(keras.utils.unpack_x_y_sample_weight(batch)[0]),))
+    if not gives_batches(data):
+        return check(data)
+    return check_each_batch(data, lambda batch: (check(keras.utils.unpack_x_y_sample_weight(batch)[0]),))
+
+
+def gives_batches(data):
+    """Return whether data are what Keras takes batches from; all else must be an array."""
+    kinds = {kind.__module__.partition(".")[0] for kind in type(data).__mro__}
+    loader = kinds & {"tensorflow", "torch", "grain"} and not hasattr(data, "__array__")
+    return isinstance(data, keras.utils.PyDataset) or inspect.isgenerator(data) or bool(loader)
 
 
 def check_fit(batch_size=None, epochs=1, validation_split=0.0, initial_epoch=0, steps_per_epoch=None, **others):
@@ -247,15 +290,21 @@ def check_fit(batch_size=None, epochs=1, validation_split=0.0, initial_epoch=0, 
     check_integer("epochs", epochs, low=0)
     check_integer("initial_epoch", initial_epoch, low=0)
     check_number("validation_split", validation_split, low=0, below=1)
-    sizes = dict(batch_size=batch_size, steps_per_epoch=steps_per_epoch)
-    sizes |= {name: others.get(name) for name in ("validation_steps", "validation_batch_size", "validation_freq")}
+    sizes = {name: others.get(name) for name in ("validation_steps", "validation_batch_size", "validation_freq")}
+    if is_array(sizes["validation_freq"]):
+        sizes.pop("validation_freq")
+    check_sizes(batch_size=batch_size, steps_per_epoch=steps_per_epoch, **sizes)
+
+
+def check_sizes(**sizes):
+    """Raise a ValueError unless each of these counts is a positive integer, or None."""
     for name, value in sizes.items():
-        if value is not None and not (name == "validation_freq" and is_array(value)):
+        if value is not None:
             check_integer(name, value, low=1)
 
 
 def is_array(data):
-    """Return whether data are an array, or a list that NumPy makes one of, and no data set that gives batches."""
+    """Return whether data are an array, or a list that NumPy makes one of."""
     return isinstance(data, (list, tuple)) or hasattr(data, "__array__")
 
 
@@ -324,6 +373,11 @@ def check_logits(name, network):
         raise ValueError(
             f"{name}: its outputs lie between {low:g} and {high:g}, expected logits, which nothing bounds (no sigmoid, "
             "softmax, tanh or ReLU at its end)."
+        )
+    if saturates(network):
+        raise ValueError(
+            f"{name}: its outputs stop growing when its last weights grow, expected logits, which nothing bounds (no "
+            "softsign, ELU or SiLU at its end)."
         )
 
 

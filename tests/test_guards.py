@@ -278,7 +278,7 @@ def test_a_ladder_network_is_saved_and_wants_batches_that_begin_with_labels(tmp_
     model.save(tmp_path / "ladder.keras")
     loaded = keras.saving.load_model(tmp_path / "ladder.keras")
     np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
-    with pytest.raises(ValueError, match=r"x: got an array, expected helpers.datasets.SemiSupervisedBatches"):
+    with pytest.raises(ValueError, match=r"x: got ndarray, expected helpers.datasets.SemiSupervisedBatches"):
         model.fit(ROWS, LABELS)
     with pytest.raises(ValueError, match="y: got 8 labels, the first 0 known, expected 3 known"):
         model.fit(Pieces(ROWS, np.full(40, -1)), verbose=0)
@@ -421,10 +421,33 @@ def test_a_sigmoid_is_found_wherever_it_hides(name):
         gans.GAN(generator, sigmoids()[name])
 
 
-def test_a_discriminator_that_counts_and_packs_has_no_bounds():
+@pytest.mark.parametrize("end", ["softsign", "hard_tanh", "elu", "selu", "silu", "gelu", "mish", "squareplus"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_an_end_that_stops_growing_is_found(end, bias):
+    generator, _ = gans.dense_networks(4, (8,), (8,), "relu", image_shape=(12,))
+    layers = [Dense(8), keras.layers.LayerNormalization(), Dense(1, use_bias=bias), keras.layers.Activation(end)]
+    with pytest.raises(ValueError, match=r"^discriminator: its outputs stop growing when its last weights grow"):
+        gans.GAN(generator, keras.Sequential([Input((12,)), *layers]))
+
+
+@pytest.mark.parametrize("end", ["linear", "leaky_relu", "tanh_shrink", "hard_shrink"])
+def test_an_end_that_nothing_bounds_is_none_that_stops_growing(end):
+    images = [keras.layers.Reshape((3, 4, 1)), keras.layers.Conv2D(2, 3, activation="relu"), keras.layers.Flatten()]
+    for before in ([Dense(8, activation="relu")], [Dense(8), keras.layers.BatchNormalization()], [], images):
+        for last in (Dense(1), Dense(1, use_bias=False)):
+            judge = keras.Sequential([Input((12,)), *before, last, keras.layers.Activation(end)])
+            assert not ranges.saturates(judge)
+    slopes = keras.Sequential([Input((12,)), Dense(8, activation="tanh"), Dense(1), keras.layers.PReLU()])
+    assert not ranges.saturates(slopes)
+    assert not ranges.saturates(keras.Sequential([Input((12,)), keras.layers.Activation("tanh")]))  # no weights
+
+
+@pytest.mark.parametrize("size", [3, 7, 10])
+def test_a_discriminator_that_counts_and_packs_has_no_bounds(size):
     numbers = keras.layers.Lambda(lambda x: x * keras.ops.arange(12, dtype="float32"), output_shape=(12,))
-    judge = keras.Sequential([Input((12,)), numbers, points.Pack(3), Dense(1)])
+    judge = keras.Sequential([Input((12,)), numbers, points.Pack(size), Dense(1)])
     assert ranges.output_range(judge) == (-np.inf, np.inf)
+    assert not ranges.saturates(judge)
 
 
 def test_logits_are_asked_for_by_every_model_that_needs_them():
@@ -575,10 +598,10 @@ def test_the_squared_error_of_pictures_is_summed_over_all_their_pixels():
 
 def test_a_ladder_network_gets_batches_through_every_door():
     for call in ("evaluate", "fit"):
-        with pytest.raises(ValueError, match="x: got an array, expected helpers"):
+        with pytest.raises(ValueError, match="x: got ndarray, expected helpers"):
             getattr(steps(), call)(ROWS, LABELS)
     batches = datasets.SemiSupervisedBatches(ROWS, LABELS, ROWS, 3, 5)
-    with pytest.raises(ValueError, match="validation_data: got an array"):
+    with pytest.raises(ValueError, match="validation_data: got tuple, expected helpers"):
         steps().fit(batches, validation_data=(ROWS, LABELS))
     for call in ("predict", "predict_on_batch"):
         with pytest.raises(ValueError, match="predict: is not for noisy paths"):
