@@ -1,5 +1,7 @@
 """Take the improved GAN recipe apart: leave each of its changes out, add each alone to the source's recipe.
 
+The recipe is the one with relativistic pairing; without it, it is that of `experiments.gan_recipes`.
+
 python -m experiments.gan_ablation                          makes what is missing, then writes the result
 python -m experiments.gan_ablation --only "without R1 and R2" --rates 0.002 --seeds 0 1 2     a part of it
 python -m experiments.gan_ablation --write                  only writes the result, of the rows that are whole

@@ -4,7 +4,8 @@ python -m experiments.gan_recipes          trains what is missing, then measures
 python -m experiments.gan_recipes source   does so for one recipe, as for one process per core
 python -m experiments.gan_recipes --cost   measures the cost of a step, on an otherwise idle machine, and adds it
 
-The learning rate of the improved recipe is the one that `experiments.gan_ablation` chose on the validation digits.
+The learning rate and the loss of the improved recipe are those that `experiments.gan_ablation` chose on the validation
+digits.
 """
 
 import argparse
@@ -53,7 +54,7 @@ RECIPES = {
     "improved": Recipe(
         networks=gans.improved_networks,
         adam=dict(learning_rate=2e-3, beta_1=0.0, beta_2=0.99),
-        settings=dict(loss="relativistic", r1=0.3, r2=0.3, penalty_batch=8, ema=0.999),
+        settings=dict(loss="non_saturating", r1=0.3, r2=0.3, penalty_batch=8, ema=0.999),
         batch_size=64,
         epochs=8,
     ),
@@ -163,7 +164,7 @@ def recorded():
         return {"runs": []}
     for name in RECIPES:
         stored = [path for seed in SEEDS[name] if (path := record.weights_path(NAME, name, seed)).exists()]
-        if stored and old["recipes"].get(name) != settings(name):
+        if stored and old["recipes"].get(name, settings(name)) != settings(name):
             raise RuntimeError(
                 f"recipe {name!r} has changed since {stored[0].name} was trained: delete its weights first."
             )
@@ -199,9 +200,10 @@ def main():
         write(recorded()["runs"], seconds_a_step={name: cost(name, mnist.train_images) for name in RECIPES})
         return
     for name, seed in [(recipe, seed) for recipe in arguments.names for seed in SEEDS[recipe]]:
-        if not record.weights_path(NAME, name, seed).exists():
+        others = [run for run in recorded()["runs"] if (run["recipe"], run["seed"]) != (name, seed)]
+        # A run that was killed may have left weights without a record.
+        if not record.weights_path(NAME, name, seed).exists() or len(others) == len(recorded()["runs"]):
             run = make(name, seed, mnist)
-            others = [old for old in recorded()["runs"] if (old["recipe"], old["seed"]) != (name, seed)]
             write([*others, run])
             print(name, seed, run["fdd"], run["seconds"])
 

@@ -16,6 +16,7 @@ NOTEBOOKS = notebooks()
 BUDGET = 90  # seconds of a chapter's committed run
 # Not met, and stated so: these took longer on the machine of their last run. Shorten them and take them out.
 OVER_BUDGET = {
+    "book/gans/evaluation",
     "book/practice/what_came_next",
     "book/autoencoders/supervised_autoencoder",
     "book/autoencoders/variants",
@@ -71,7 +72,7 @@ REQUIRED = {
     "book/gans/corrected_loop": {
         "real-fdd": {},
         "source-recipe-fdd-over-improved": {"at_least": 50},
-        "improved-gan-fdd-over-real": {"at_most": 4.5},
+        "improved-gan-fdd-over-real": {"at_most": 4},
         "improved-gan-smallest-class-share": {"at_least": 0.05},
         "leaky-relu-fdd-over-relu": {"at_least": 1.5},
     },
@@ -145,7 +146,7 @@ REQUIRED = {
         "your-own-data-autoencoder-over-pca": {"at_most": 0.5},
         "your-own-data-last-tripling": {"at_most": 0.95},
         "your-own-data-floor-100-over-400": {"at_least": 3, "at_most": 5},
-        "your-own-data-gan-over-real-50": {"at_most": 1.4},
+        "your-own-data-gan-over-real-50": {"at_most": 1.2},
         "your-own-data-gan-over-real-675": {"at_least": 1.2},
         "your-own-data-nearest-over-test": {"at_least": 0.8},
         "your-own-data-sizes-test-over-pca-16": {"at_most": 0.5},
