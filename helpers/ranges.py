@@ -8,6 +8,7 @@ from helpers.checks import check_kind
 
 UNBOUNDED = (-np.inf, np.inf)
 FAR = 1e4  # a large weight; its square is one at which whatever saturates has done so
+PRODUCTS = ("dot_general", "conv_general_dilated")
 TRIES, FEW = 8, 16
 NAN = "NaN"  # what a variable says of another one: whether it is no number
 BATCH = 5040  # rows that a network is thought to get, of which nothing is computed: whole packs of any size to ten
@@ -50,14 +51,18 @@ def output_range(network):
         ±infinity where there is no bound, as after a dense layer. A sigmoid gives 0 and 1 wherever it hides: in a
         layer, in a model inside the model, in an operation, or before a layer that only reshapes, rescales or casts.
     """
-    check_kind("network", network, keras.Model, "a keras.Model")
+    program = _program(check_kind("network", network, keras.Model, "a keras.Model"))
+    return _run(program, [UNBOUNDED] * len(program.invars))[0]
+
+
+def _program(network):
+    """Return the program of a network, as JAX writes it down."""
     inputs = jax.ShapeDtypeStruct([size or BATCH for size in network.input_shape], "float32")
     weights = (
         [variable.value for variable in group]
         for group in (network.trainable_variables, network.non_trainable_variables)
     )
-    program = jax.make_jaxpr(lambda *state: network.stateless_call(*state, training=False)[0])(*weights, inputs)
-    return _run(program.jaxpr, [UNBOUNDED] * len(program.jaxpr.invars))[0]
+    return jax.make_jaxpr(lambda *state: network.stateless_call(*state, training=False)[0])(*weights, inputs).jaxpr
 
 
 def saturates(network):
@@ -76,12 +81,26 @@ def saturates(network):
     bool
         False where there are no weights to train.
     """
-    check_kind("network", network, keras.Model, "a keras.Model")
+    program = _program(check_kind("network", network, keras.Model, "a keras.Model"))
+    makers = {variable: equation for equation in program.eqns for variable in equation.outvars}
+    if _is_linear(program.outvars[0], makers):  # what most networks end in, and no need to try
+        return False
     layers = [variable.path.rpartition("/")[0] for variable in network.trainable_variables]
     names = list(dict.fromkeys(reversed(layers)))
     # The last layer with weights may be one of slopes, as PReLU, through which only some numbers pass: so the last two.
     groups = [[place for place, layer in enumerate(layers) if layer in names[:count]] for count in (1, 2)]
     return bool(layers) and all(_stopped(network, group) > 1 / 10 for group in groups)
+
+
+def _is_linear(variable, makers):
+    """Return whether a variable is a matrix product or a convolution, to which at most something was added."""
+    maker = None if hasattr(variable, "val") else makers.get(variable)
+    if maker is None:
+        return False
+    name = maker.primitive.name
+    if name in ("add", "sub"):
+        return any(_is_linear(operand, makers) for operand in maker.invars)
+    return name in PRODUCTS or (name in KEEP and _is_linear(maker.invars[0], makers))
 
 
 def _stopped(network, places):
