@@ -13,8 +13,6 @@ from experiments import training
 from helpers import storage
 from helpers.training import Values
 
-# A GPU would otherwise multiply matrices with ten bits of mantissa; with it, results are those of a CPU to rounding.
-jax.config.update("jax_default_matmul_precision", "float32")
 SAVE_AFTER = 60  # seconds of training that a killed run may lose
 
 

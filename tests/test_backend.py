@@ -1,18 +1,18 @@
 """Importing the helpers selects JAX, or says why it cannot."""
 
+import os
 import subprocess
 import sys
 
 import keras
 import numpy as np
+import pytest
 
 
 def run(code, **environment):
-    import os
-
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, check=False
-    )
+    """Run code in a Python of its own; a variable that is None is taken out of its environment."""
+    variables = {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=variables, check=False)
 
 
 def test_the_import_selects_jax():
@@ -25,6 +25,21 @@ def test_a_backend_that_is_already_loaded_is_an_error():
     result = run(code + "sys.modules['keras'] = k; import helpers")
     assert "RuntimeError: KERAS_BACKEND: Keras is already loaded with the backend 'tensorflow'" in result.stderr
     assert "Restart the kernel" in result.stderr
+
+
+SHOW_PRECISION = "; import jax; print(jax.config.jax_default_matmul_precision)"
+
+
+@pytest.mark.parametrize("first", ["import helpers", "import jax, helpers"])
+def test_matrices_are_multiplied_in_float32(first):
+    assert run(first + SHOW_PRECISION, JAX_DEFAULT_MATMUL_PRECISION=None).stdout.strip() == "float32"
+
+
+def test_another_precision_that_was_asked_for_stays():
+    asked = "import jax; jax.config.update('jax_default_matmul_precision', 'bfloat16'); import helpers"
+    assert run(asked + SHOW_PRECISION, JAX_DEFAULT_MATMUL_PRECISION=None).stdout.strip() == "bfloat16"
+    by_environment = run("import helpers" + SHOW_PRECISION, JAX_DEFAULT_MATMUL_PRECISION="tensorfloat32")
+    assert by_environment.stdout.strip() == "tensorfloat32"
 
 
 def moved(run_eagerly):

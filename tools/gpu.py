@@ -1,0 +1,280 @@
+"""Run the chapters on this machine's accelerator and write down which of their claims fail there.
+
+Usage: python -m tools.gpu [book/gans/broken_loop ...]      (none: every notebook in _toc.yml that has no result yet)
+
+The result is ``experiments/results/gpu.json``, and the executed pages lie in ``experiments/runs/gpu/``. The book's own
+notebooks are neither read nor written.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import hashlib
+import math
+import os
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import nbformat
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+from nbclient import NotebookClient
+
+from experiments import record
+from helpers import claims
+from tools.execute import SECONDS_PER_CELL, read_source
+from tools.pages import ROOT, notebooks
+
+FAILED_MIME = "application/vnd.book.failed-claim+json"
+PAGES = ROOT / "experiments" / "runs" / "gpu"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# In a cell of its own before the chapter's first, so that the chapter itself needs no change.
+WATCH = "from tools import gpu as _gpu\n_gpu.watch_claims()"
+
+
+def watch_claims():
+    """Make `claims.check` show a claim that fails and go on, in the kernel of a chapter."""
+    check = claims.check
+
+    @functools.wraps(check)
+    def watched(name, value, **options):
+        try:
+            return check(name, value, **options)
+        except AssertionError as error:
+            kept = {key: options.get(key) for key in ("at_most", "at_least", "unit")}
+            bounds = {key: float(bound) if key != "unit" else bound for key, bound in kept.items() if bound is not None}
+            failed = {"name": name, "value": float(value), **bounds, "stated_as_met": bool(options.get("met", True))}
+            claims.display({"text/plain": f"FAILS: {error}", FAILED_MIME: failed}, raw=True)
+            return value
+
+    # `claims.compare` looks it up in its module too.
+    claims.check = watched
+
+
+def kernel_environment():
+    """Return the environment variables of a chapter's kernel."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    # Several kernels share one GPU, of which JAX would give the first three quarters.
+    return {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false", "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def make_client(path):
+    """Return a client of a fresh kernel that runs a chapter from its .md, whatever its cells raise."""
+    notebook = read_source(path.with_suffix(".md"))
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(WATCH))
+    client = NotebookClient(
+        notebook,
+        timeout=SECONDS_PER_CELL,
+        allow_errors=True,
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
+        shutdown_kernel="immediate",
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        on_notebook_start=free_signals,
+    )
+    # Without folders of kernels the kernel is this very Python, whether it is registered with Jupyter or not.
+    client.km = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
+    return client
+
+
+def free_signals(**_):
+    """Undo nbclient's handlers, by which Ctrl-C would stop one kernel of several and not the run."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):  # Windows has none
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+async def run_chapter(path, deadline=math.inf):
+    """Run a chapter to its end, whatever fails in it.
+
+    Parameters
+    ----------
+    path : Path
+        Its ``.md``, with or without the suffix.
+    deadline : float, default=inf
+        When to kill it, by the clock of the running event loop.
+
+    Returns
+    -------
+    dict or None
+        What `describe` says and its seconds; None for one that was killed.
+    """
+    client, start, broken = make_client(path), time.perf_counter(), []
+    try:
+        async with asyncio.timeout_at(None if deadline == math.inf else deadline) as limit:
+            await client.async_execute(env=kernel_environment())
+    except Exception as error:  # whatever it is, the other chapters go on
+        if limit.expired():  # nbclient reports its cancelled cell as a dead kernel, not as a TimeoutError
+            return None
+        broken = [{"cell": "the kernel", "error": f"{type(error).__name__}: {error}".strip()}]
+    finally:
+        save_page(path, client.nb)
+    found = describe(client.nb)
+    return {"seconds": round(time.perf_counter() - start, 1), **found, "errors": found["errors"] + broken}
+
+
+def save_page(path, notebook):
+    """Keep what a chapter showed, for whoever wants to know why something failed."""
+    PAGES.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, PAGES / f"{path.parent.name}_{path.stem}.ipynb")
+
+
+def describe(notebook):
+    """Return what an executed chapter claimed and raised.
+
+    Returns
+    -------
+    dict
+        ``claims``, the values that kept their bounds by name; ``failed``, a list of those that did not;
+        ``errors``, a list of what else went wrong; ``peak_memory_gib``, None where it was
+        not reported.
+    """
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    held, failed, runs = (
+        [output.data[mime] for output in shown if mime in output.get("data", {})]
+        for mime in (claims.CLAIM_MIME, FAILED_MIME, claims.RUN_MIME)
+    )
+    errors = [error for cell in notebook.cells for error in errors_of(cell)]
+    peak = runs[-1]["peak_memory_gib"] if runs else None
+    values = {claim["name"]: claim["value"] for claim in held}
+    return {"claims": values, "failed": failed, "errors": errors, "peak_memory_gib": peak}
+
+
+def errors_of(cell):
+    """List what a cell raised that was not to raise: the cell's first line, and the error's."""
+    if "raises-exception" in cell.metadata.get("tags", []):
+        return []
+    raised = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+    lines = [COLOUR.sub("", f"{output.ename}: {output.evalue}").splitlines()[0] for output in raised]
+    return [{"id": cell.id, "cell": cell.source.splitlines()[0], "error": line} for line in lines]
+
+
+async def run_all(names, jobs, seconds, ended):
+    """Run chapters side by side.
+
+    Parameters
+    ----------
+    names : list of str
+        The chapters, in the order in which they are started.
+    jobs : int
+        How many run at a time.
+    seconds : float
+        When this long has passed, no chapter is started, and those that run are killed.
+    ended : callable
+        Called with the name and the result of `run_chapter` as soon as a chapter ends, None for one that was killed or
+        not started.
+    """
+    deadline, free = asyncio.get_running_loop().time() + seconds, asyncio.Semaphore(jobs)
+
+    async def run_one(name):
+        async with free:
+            late = asyncio.get_running_loop().time() >= deadline
+            ended(name, None if late else await run_chapter(Path(name), deadline))
+
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(run_one(name))
+
+
+class Result:
+    """What is known of every chapter on this machine, written down whenever a chapter ends.
+
+    Parameters
+    ----------
+    name : str
+        The result's name in ``experiments/results``. One of another device or of other versions is written over.
+    """
+
+    def __init__(self, name):
+        self.name, self.chapters, self.unfinished = name, {}, []
+        with contextlib.suppress(FileNotFoundError):
+            old, now = record.read(name), claims.run_record()
+            if all(old["conditions"][key] == now[key] for key in ("device", "versions")):
+                self.chapters, self.unfinished = old["chapters"], old["not_finished"]
+
+    def lacks(self, name):
+        """Say whether a chapter has no result, or one of an older text."""
+        return self.chapters.get(name, {}).get("source") != digest(name)
+
+    def expect(self, names):
+        """Write down that these chapters are to be run, so that a run killed at any moment has named them."""
+        self.unfinished = list(dict.fromkeys([*self.unfinished, *names]))
+        for name in names:
+            self.chapters.pop(name, None)
+        self.write()
+
+    def add(self, name, found):
+        """Write one chapter down, and print a line about it."""
+        if found:
+            self.chapters[name] = {"source": digest(name), **found}
+            self.unfinished.remove(name)
+            self.write()
+        print(f"{name}: {in_words(found)}", flush=True)
+
+    def write(self):
+        """Write ``results/NAME.json``."""
+        record.write(self.name, not_finished=self.unfinished, chapters=self.chapters)
+
+    def faults(self):
+        """Return how many claims fail, how many errors came otherwise and how many chapters did not end."""
+        counts = Counter({"not_finished": len(self.unfinished)})
+        for chapter in self.chapters.values():
+            counts.update({key: len(chapter[key]) for key in ("failed", "errors")})
+        return counts
+
+
+def digest(name):
+    """Return a few letters that change with a chapter's source."""
+    return hashlib.sha256(Path(name).with_suffix(".md").read_bytes()).hexdigest()[:12]
+
+
+def in_words(found):
+    """Say how a chapter ended."""
+    if not found:
+        return "not finished"
+    lines = [f"{found['seconds']:.0f} s, {len(found['claims'])} claims hold, {len(found['failed'])} fail"]
+    for claim in found["failed"]:
+        bounds = [f"{key} {claim[key]:g}" for key in ("at_most", "at_least") if key in claim]
+        lines += [f"    {claim['name']} = {claim['value']:.6g}, {' and '.join(bounds)}"]
+    lines += [f"    {error['error']}   in the cell {error['cell']!r}" for error in found["errors"]]
+    return "\n".join(lines)
+
+
+def result_name(parser, rehearse):
+    """Return the name of the result, or end with a message: without a GPU nothing is to look like a GPU's result."""
+    import jax
+
+    if rehearse:
+        return "gpu_rehearsal"
+    if jax.default_backend() == "cpu":
+        parser.error("JAX sees no accelerator here; --rehearse writes gpu_rehearsal.json")
+    return "gpu"
+
+
+def main(arguments=None):
+    """Run the named chapters, or all that lack a result; the exit code is 1 unless all ended and all claims hold."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("chapters", nargs="*", help="such as book/gans/broken_loop; these are run again")
+    parser.add_argument("--jobs", type=int, default=5, help="chapters at a time")
+    parser.add_argument("--limit-seconds", type=float, default=math.inf, help="kill what still runs after this long")
+    parser.add_argument("--rehearse", action="store_true", help="run on the CPU where there is no accelerator")
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # as in `kernel_environment`: this process too
+    result = Result(result_name(parser, options.rehearse))
+    names = [str(Path(name).with_suffix("")) for name in options.chapters or notebooks()]
+    names = [name for name in names if options.chapters or result.lacks(name)]
+    result.expect(names)
+    asyncio.run(run_all(names, options.jobs, options.limit_seconds, result.add))
+    faults = result.faults()
+    print(", ".join(f"{key.replace('_', ' ')}: {faults[key]}" for key in ("failed", "errors", "not_finished")))
+    return int(faults.total() > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
