@@ -85,12 +85,21 @@ class Program:
     @property
     def kind(self):
         """The first kind."""
-        return KINDS[self.kinds[0]]
+        return self.of(self.kinds[0])
+
+    @property
+    def points(self):
+        """Real points of a step."""
+        return BATCH
+
+    def of(self, name):
+        """Return a kind by its name."""
+        return KINDS[name]
 
     @property
     def games(self):
         """The losses that occur."""
-        return tuple(dict.fromkeys(KINDS[name].loss for name in self.kinds))
+        return tuple(dict.fromkeys(self.of(name).loss for name in self.kinds))
 
     def build(self, seed):
         """Return the compiled, untrained GAN of a seed."""
@@ -108,8 +117,8 @@ class Program:
             for mixture in self.mixtures
             for seed in self.tuning_seeds
             for falling in self.courses
-            for strength, rate in KINDS[name].tries
-            if len(KINDS[name].tries) > 1
+            for strength, rate in self.of(name).tries
+            if len(self.of(name).tries) > 1
         ]
 
     def final(self, chosen):
@@ -196,11 +205,11 @@ class Games(Stack):
         numbers = {
             "seed": [copy.seed for copy in copies],
             "mixture": [list(MIXTURES).index(copy.mixture) for copy in copies],
-            "game": [self.program.games.index(KINDS[copy.kind].loss) for copy in copies],
+            "game": [self.program.games.index(self.program.of(copy.kind).loss) for copy in copies],
             "rate": [copy.rate for copy in copies],
             "falling": [float(copy.falling) for copy in copies],
             "strength": [copy.strength for copy in copies],
-            "fade": [KINDS[copy.kind].fade for copy in copies],
+            "fade": [self.program.of(copy.kind).fade for copy in copies],
         }
         numbers = {name: jnp.asarray(values) for name, values in numbers.items()}
         for start in tqdm(range(0, steps, STRETCH), desc=title, mininterval=5, unit_scale=STRETCH):
@@ -222,7 +231,7 @@ class Games(Stack):
                 for slot in self.rates:
                     slots[slot] = copy["rate"] * factor
                 key = jax.random.fold_in(jax.random.key(copy["seed"]), number)
-                rows = jax.random.randint(key, (BATCH,), 0, TRAINING_POINTS)
+                rows = jax.random.randint(key, (self.program.points,), 0, TRAINING_POINTS)
                 batch = (data[copy["mixture"], rows], copy["game"], copy["strength"] * copy["fade"] ** part)
                 _, state = self.model.train_step((state[0], state[1], slots, state[3]), batch)
                 return tuple(map(list, state)), None
@@ -299,7 +308,7 @@ def choose(program, rows):
 
     def best(name, falling):
         """Return the best try."""
-        tries = KINDS[name].tries
+        tries = program.of(name).tries
         return max(tries, key=lambda tried: mean(name, falling, tried)) if len(tries) > 1 else tries[0]
 
     return {(name, falling): best(name, falling) for name in program.kinds for falling in program.courses}

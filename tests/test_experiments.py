@@ -16,6 +16,7 @@ from experiments import (
     gan_ablation,
     gan_recipes,
     ladder,
+    mixture_remedies,
     mixtures,
     record,
     sizes,
@@ -444,3 +445,72 @@ def test_the_reported_distances_of_the_smallest_gan(mnist, reported_sizes):
         for part, distance in sizes.measure(sizes.load(seed), real).items():
             # The weights are stored as float16, and were measured before that.
             assert np.isclose(distance, reported[part], rtol=5e-3)
+
+
+# --- Remedies on the grid, each tuned --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def reported_remedies():
+    return record.read("mixture_remedies")
+
+
+@pytest.fixture(scope="module")
+def chosen_remedies(reported_remedies):
+    """Return unit → (kind, falling) and the setting that its final runs have."""
+    names = {units: title for title, units in mixture_remedies.UNITS.items()}
+    return {
+        names[one["kind"], one["falling"]]: {(one["kind"], one["falling"]): (one["strength"], one["rate"])}
+        for one in reported_remedies["chosen"]
+    }
+
+
+def test_the_remedies_are_those_of_their_settings(reported_remedies, chosen_remedies):
+    assert list(reported_remedies["settings"]["units"]) == list(chosen_remedies)
+    expected = json.loads(json.dumps(mixture_remedies.settings(tuple(chosen_remedies))))
+    assert reported_remedies["settings"] == expected
+
+
+def test_every_remedy_was_trained_on_every_seed(reported_remedies, chosen_remedies):
+    fields = [field.name for field in dataclasses.fields(fair_mixtures.Copy)]
+    found = [tuple(run[name] for name in fields) for run in reported_remedies["runs"]]
+    copies = [
+        copy for title, chosen in chosen_remedies.items() for copy in mixture_remedies.program_of(title).final(chosen)
+    ]
+    assert sorted(found) == sorted(dataclasses.astuple(copy) for copy in copies)
+    assert all(reported_remedies["trained_on"][title] for title in chosen_remedies)
+
+
+def test_the_remedies_have_the_settings_that_tuning_found_best(reported_remedies, chosen_remedies):
+    for title, chosen in chosen_remedies.items():
+        program = mixture_remedies.program_of(title)
+        tried = [row for row in reported_remedies["tries"] if (row["kind"], row["falling"]) in chosen]
+        assert len(tried) == len(program.tuning())
+        assert fair_mixtures.choose(program, tried) == chosen
+
+
+def test_the_last_point_of_a_remedys_curve_is_its_result(reported_remedies):
+    for curve in reported_remedies["curves"]:
+        key = {name: curve[name] for name in ("kind", "falling")}
+        runs = [run for run in reported_remedies["runs"] if key.items() <= run.items()]
+        assert curve["last_modes"][-1] == pytest.approx(np.mean([run["modes"] for run in runs]), abs=1e-4)
+        averaged = np.mean([run["averaged"]["high_quality"] for run in runs])
+        assert curve["averaged_high_quality"][-1] == pytest.approx(averaged, abs=1e-4)
+
+
+def test_packing_makes_as_many_judgements_as_the_others():
+    packed = mixture_remedies.Program(("packing",))
+    assert packed.points // packed.kind.networks["pack"] == mixture_remedies.Program(("R1",)).points
+
+
+def test_critic_steps_share_out_the_batch(monkeypatch):
+    seen = []
+    monkeypatch.setattr(fair_mixtures.Game, "_train_discriminator", lambda self, values, real: seen.append(real))
+    monkeypatch.setattr(fair_mixtures.Game, "_train_generator", lambda self, values, real: real)
+    program = mixture_remedies.Program(("WGAN-GP, five critic steps",))
+    game, real = program.build(0), np.arange(2 * program.points).reshape(-1, 2)
+    game._train_discriminator(None, real)
+    assert [len(part) for part in seen] == 5 * [mixtures.BATCH]
+    assert np.array_equal(np.concatenate(seen), real)
+    assert len(game._train_generator(None, real)) == mixtures.BATCH
+    assert program.kind.steps * program.kind.critic == fair_mixtures.STEPS
