@@ -1,18 +1,20 @@
-"""Train tied and untied autoencoders until they have converged, and try an L1 penalty for longer than a page may take.
+"""Train every kind of autoencoder of the chapter on variants until it has converged, and measure it on test digits.
 
 python -m experiments.variants              every group that is missing, then the result: minutes on a GPU, else hours
-python -m experiments.variants tied l1      these groups only; several such processes may run side by side
+python -m experiments.variants wide l1      these groups only; several such processes may run side by side
 python -m experiments.variants write        the result, from what the groups have logged
 python -m experiments.variants --rehearse   a few steps of everything on few digits; no result is written
 
-On 50,000 digits, seed 100 tries five learning rates; the one with the smallest objective on validation digits is kept.
-Seeds 0 to 4 then train at that rate for two lengths, the second twice the first, and the length with the smaller
-objective on validation digits is measured, once, on the test digits. The L1 penalty has trials only.
+Every kind gets the same treatment. Seed 100 tries five learning rates at each value of the kind's main setting; the
+best rate has the smallest objective (that which is trained) on validation digits, the best setting the most accurate
+linear probe on them. Seeds 0 to 4 then train at that choice for two lengths, the second twice the first, and the
+length with the smaller objective on validation digits is measured, once, on the test digits.
 """
 
 import argparse
 import dataclasses
 import itertools
+import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,9 +27,9 @@ import numpy as np
 from keras import ops
 from sklearn.linear_model import LogisticRegression
 
-from experiments import record
+from experiments import autoencoder_codes, record
 from experiments.stacked import Stack
-from helpers import claims, datasets, layers, metrics, storage
+from helpers import autoencoders, claims, datasets, layers, metrics, storage
 
 NAME = "variants"
 RUNS = record.RESULTS.parent / "runs"
@@ -51,6 +53,22 @@ class Networks(NamedTuple):
     model: keras.Model
 
 
+class Noise(keras.layers.Layer):
+    """Normal noise in training, of a standard deviation that is a weight."""
+
+    def __init__(self, deviation):
+        super().__init__()
+        self.deviation = self.add_weight(shape=(), initializer=keras.initializers.Constant(deviation), trainable=False)
+        self.generator = keras.random.SeedGenerator()
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """Return the inputs, spoiled in training."""
+        if not training:
+            return inputs
+        return inputs + self.deviation * keras.random.normal(ops.shape(inputs), seed=self.generator)
+
+
 class Penalty(keras.layers.Layer):
     """Hands its inputs on and adds ``weight · measure(inputs)`` to the loss."""
 
@@ -66,6 +84,21 @@ class Penalty(keras.layers.Layer):
         return inputs
 
 
+class TopK(keras.layers.Layer):
+    """Keeps the k largest values of each row and sets the others to 0; k is a weight."""
+
+    def __init__(self, k):
+        super().__init__()
+        self.k = self.add_weight(shape=(), initializer=keras.initializers.Constant(k), trainable=False)
+        self.built = True
+
+    def call(self, inputs):
+        """Return (n, units), all but k of each row 0."""
+        place = ops.cast(inputs.shape[-1] - self.k, "int32")
+        threshold = ops.take(ops.sort(inputs, axis=-1), place, axis=-1)  # (n, units) -> (n,)
+        return ops.where(inputs >= threshold[:, None], inputs, 0.0)
+
+
 class Mask(keras.layers.Layer):
     """Sets all but the first numbers of a code to 0; how many stay is a weight."""
 
@@ -79,15 +112,47 @@ class Mask(keras.layers.Layer):
         return codes * ops.cast(ops.arange(codes.shape[-1], dtype="float32") < self.size, "float32")
 
 
+class Shift(keras.layers.Layer):
+    """Shifts each image by up to a pixel in training, if its weight is 1 and not 0."""
+
+    def __init__(self, on):
+        super().__init__()
+        self.on = self.add_weight(shape=(), initializer=keras.initializers.Constant(on), trainable=False)
+        self.generator = keras.random.SeedGenerator()
+        self.built = True
+
+    def call(self, rows, training=False):
+        """Return the rows (n, 784), shifted in training."""
+        if not training:
+            return rows
+        padded = ops.pad(ops.reshape(rows, (-1, 28, 28)), [(0, 0), (1, 1), (1, 1)])
+        steps = keras.random.randint((rows.shape[0], 2), -1, 2, seed=self.generator)
+        corners = 1 + steps * ops.cast(self.on, "int32")
+        shifted = jax.vmap(lambda image, corner: jax.lax.dynamic_slice(image, corner, (28, 28)))(padded, corners)
+        return ops.reshape(shifted, (-1, 784))
+
+
 def l1(codes):
     """Return the sum of absolute values, averaged over the digits."""
     return ops.mean(ops.sum(ops.abs(codes), axis=-1))
 
 
-def join(encoder, decoder):
-    """Return the networks with the model that joins them."""
+def coin_divergence(codes, target=0.1):
+    """Return the sum over units of KL(target ‖ mean activity), for codes (n, units) in [0, 1]."""
+    mean = ops.clip(ops.mean(codes, axis=0), 1e-6, 1 - 1e-6)
+    return ops.sum(target * ops.log(target / mean) + (1 - target) * ops.log((1 - target) / (1 - mean)))
+
+
+def jacobian_size(codes, kernel):
+    """Return ‖J‖² of a sigmoid layer with kernel (784, units), averaged over the digits."""
+    slopes = ops.square(codes * (1 - codes))
+    return ops.mean(ops.matmul(slopes, ops.sum(ops.square(kernel), axis=0)))
+
+
+def join(encoder, decoder, noise=None):
+    """Return the networks with the model that joins them, noise before the encoder."""
     inputs = keras.Input((784,))
-    return Networks(encoder, decoder, keras.Model(inputs, decoder(encoder(inputs))))
+    return Networks(encoder, decoder, keras.Model(inputs, decoder(encoder(noise(inputs) if noise else inputs))))
 
 
 def narrow(size=None, tied=False):
@@ -104,12 +169,56 @@ def tied(_=None):
     return narrow(tied=True)
 
 
-def sparse(weight):
-    """Return 800 ReLU units after layer normalisation, with an L1 penalty; decoder rows are held at length 1."""
+def two_layers(_=None):
+    """Return two layers on each side of a linear code of 8."""
+    return join(*autoencoders.deep_autoencoder([256], 8)[:2])
+
+
+def convolutional(_=None):
+    """Return two convolutions on each side of a linear code of 32."""
+    inputs, codes = keras.Input((784,)), keras.Input((32,))
+    x = keras.layers.Reshape((28, 28, 1))(inputs)
+    for filters in (8, 16):  # -> (n, 14, 14, 8) -> (n, 7, 7, 16)
+        x = layers.MatmulConv2D(filters, 3, 2, "relu")(x)
+    encoder = keras.Model(inputs, keras.layers.Dense(32)(keras.layers.Flatten()(x)))
+    x = keras.layers.Reshape((7, 7, 16))(keras.layers.Dense(784, "relu")(codes))
+    x = layers.MatmulConv2DTranspose(8, 3, 2, "relu")(x)
+    x = layers.MatmulConv2DTranspose(1, 3, 2, "sigmoid")(x)
+    return join(encoder, keras.Model(codes, keras.layers.Flatten()(x)))
+
+
+def wide(noise=0.0, after=None, constraint=None):
+    """Return 800 ReLU units after layer normalisation; `after` comes behind the ReLU."""
     inputs, codes = keras.Input((784,)), keras.Input((WIDTH,))
     units = keras.layers.ReLU()(keras.layers.LayerNormalization()(keras.layers.Dense(WIDTH)(inputs)))
-    to_pixels = keras.layers.Dense(784, "sigmoid", kernel_constraint=keras.constraints.UnitNorm(axis=1))
-    return join(keras.Model(inputs, Penalty(l1, weight)(units)), keras.Model(codes, to_pixels(codes)))
+    encoder = keras.Model(inputs, after(units) if after else units)
+    to_pixels = keras.layers.Dense(784, "sigmoid", kernel_constraint=constraint)
+    return join(encoder, keras.Model(codes, to_pixels(codes)), Noise(noise or 0.0))
+
+
+def sparse(weight):
+    """Return the wide network with an L1 penalty, each decoder row held at length 1."""
+    return wide(after=Penalty(l1, weight), constraint=keras.constraints.UnitNorm(axis=1))
+
+
+def top_k(k):
+    """Return the wide network of which the k largest units speak."""
+    return wide(after=TopK(k))
+
+
+def sigmoid(divergence=0.0, contraction=0.0):
+    """Return 800 sigmoid units with tied weights and two penalties, either of which may be 0."""
+    inputs, codes = keras.Input((784,)), keras.Input((WIDTH,))
+    to_code = keras.layers.Dense(WIDTH, "sigmoid")
+    units = Penalty(coin_divergence, divergence or 0.0)(to_code(inputs))
+    units = Penalty(lambda codes: jacobian_size(codes, to_code.kernel), contraction)(units)
+    to_pixels = layers.TiedDense(to_code, "sigmoid")
+    return join(keras.Model(inputs, units), keras.Model(codes, to_pixels(codes)))
+
+
+def contractive(weight):
+    """Return the sigmoid network with the contractive penalty."""
+    return sigmoid(contraction=weight)
 
 
 def squared_error(images, reconstructions):
@@ -136,20 +245,37 @@ class Group:
 
     kinds: dict
     rates: tuple
-    lengths: tuple  # epochs of the trials and of a first final run, then of a second; one number: trials only
+    lengths: tuple  # epochs of the two final runs; the first is also that of the trials
 
 
+RATES = (0.0003, 0.001, 0.002, 0.005, 0.01)
+HIGHER = (0.001, 0.003, 0.006, 0.01, 0.03)
 GROUPS = {
     "untied": Group(
-        {"one layer": Kind(narrow), "one layer, few": Kind(narrow, (2, 8), all_settings=True)},
-        (0.001, 0.003, 0.006, 0.01, 0.03),
-        (40, 80),
+        {"one layer": Kind(narrow), "one layer, few": Kind(narrow, (2, 8), all_settings=True)}, HIGHER, (40, 80)
     ),
-    "tied": Group({"tied": Kind(tied)}, (0.001, 0.003, 0.006, 0.01, 0.03), (40, 80)),
+    "two_layers": Group({"two layers, 8": Kind(two_layers)}, RATES, (40, 80)),
+    "tied": Group({"tied": Kind(tied)}, HIGHER, (40, 80)),
+    "convolutional": Group({"convolutional": Kind(convolutional)}, HIGHER, (40, 80)),
+    "wide": Group({"wide": Kind(wide), "denoising": Kind(wide, (0.25, 0.5, 1.0), all_settings=True)}, RATES, (20, 40)),
     "l1": Group(
-        {"sparse, L1": Kind(sparse, (0.1, 0.3, 1.0), lambda codes, weight, _: weight * l1(codes))},
-        (0.0003, 0.001, 0.002, 0.005, 0.01),
-        (20,),
+        {"sparse, L1": Kind(sparse, (0.1, 0.3, 1.0), lambda codes, weight, _: weight * l1(codes), True)},
+        RATES,
+        (20, 40),
+    ),
+    "top_k": Group({"sparse, top-k": Kind(top_k, (25, 50, 100), all_settings=True)}, RATES, (20, 40)),
+    "sigmoid": Group(
+        {
+            "sigmoid": Kind(sigmoid),
+            "sparse, KL": Kind(sigmoid, (0.3, 1.0, 3.0), lambda codes, weight, _: weight * coin_divergence(codes)),
+            "contractive": Kind(
+                contractive,
+                (0.1, 0.3, 1.0),
+                lambda codes, weight, kernel: weight * jacobian_size(codes, kernel),
+            ),
+        },
+        HIGHER,
+        (20, 40),
     ),
 }
 
@@ -251,7 +377,8 @@ class Trainer:
 
     def __init__(self, group, digits):
         self.group, self.digits, self.bench = group, digits, None
-        self.pairs = np.hstack([digits.validation[:5_000]] * 2)
+        clean = digits.validation[:5_000]
+        self.pairs = {"clean": np.hstack([clean, clean]), "noisy": np.hstack([spoil(clean, 1), clean])}
 
     def run(self, copies, epochs, title):
         """Train the copies; return their curves and objectives."""
@@ -262,10 +389,15 @@ class Trainer:
             self.score = scorer(self.networks)
         else:
             self.bench.restart(models)
-        curve = []
-        watch = lambda epoch: curve.append(self.bench.apply(self.score, self.pairs).mean(axis=1))  # noqa: E731
+        curves = {name: [] for name in self.pairs}
+
+        def watch(epoch):
+            for name, pairs in self.pairs.items():
+                if name == "clean" or "denoising" in self.group.kinds:
+                    curves[name].append(self.bench.apply(self.score, pairs).mean(axis=1))
+
         self.bench.fit(self.digits.train, epochs, watch, title=title)
-        curves = np.array(curve).T  # (copies, epochs)
+        curves = {name: np.array(values).T for name, values in curves.items() if values}  # (copies, epochs)
         codes = self.bench.apply(self.networks.encoder, self.digits.validation[:2_000])
         objectives = [self.objective(copy, index, curves, codes[index]) for index, copy in enumerate(copies)]
         return curves, objectives
@@ -273,7 +405,7 @@ class Trainer:
     def objective(self, copy, index, curves, codes):
         """Return what the copy was trained for, on validation digits."""
         kind = self.group.kinds[copy.kind]
-        error = float(curves[index, -1])
+        error = float(curves["noisy" if copy.kind == "denoising" else "clean"][index, -1])
         if kind.penalty is None:
             return error
         kernel = self.bench.copy_weights(self.networks.encoder, index)[0]
@@ -371,6 +503,22 @@ def coder(network):
     return lambda inputs: run(network, inputs)
 
 
+def pictures(networks, digits):
+    """Return rows of 784 that the chapter shows: first-layer weights, the parts of one digit, noisy digits redrawn."""
+    kernel, codes = networks.encoder.get_weights()[0], run(networks.encoder, digits.train[:1_000])
+    shown = {}
+    if kernel.ndim == 2:
+        shown["first"] = kernel[:, np.argsort(-codes.std(axis=0))[:8]].T
+    matrix = networks.decoder.get_weights()[0]
+    if matrix.shape == (WIDTH, 784):  # a part of the sums before the sigmoid for each unit that speaks
+        code = run(networks.encoder, digits.validation[3:4])
+        loudest = np.argsort(-code[0])[:8]
+        shown["parts"] = np.concatenate([run(networks.decoder, code), code[0, loudest, None] * matrix[loudest]])
+    rows = [np.flatnonzero(digits.test_labels == digit)[0] for digit in range(10)]
+    shown["cleaned"] = run(networks.decoder, run(networks.encoder, spoil(digits.test)[rows]))
+    return shown
+
+
 def rounded(values):
     """Return an array as nested lists of four significant digits."""
     return np.vectorize(lambda value: float(f"{value:.4g}"))(values).tolist()
@@ -389,7 +537,7 @@ def tune(trainer, name, lengths):
     ]
     curves, objectives = trainer.run(copies, lengths[0], f"{name}, trials")
     trials = [
-        {**dataclasses.asdict(copy), "objective": objectives[i], "curve": rounded(curves[i])}
+        {**dataclasses.asdict(copy), "objective": objectives[i], "curve": rounded(curves["clean"][i])}
         for i, copy in enumerate(copies)
     ]
     chosen = []
@@ -427,8 +575,11 @@ def finish(trainer, name, lengths, chosen):
             encode, decode = map(coder, networks[:2])
             seeds.append(measure(encode, decode, trainer.digits))
             jobs += test_jobs(encode, trainer.digits, copies[i].seed, choice["probe"])
+            if name == "sigmoid":
+                kernel = networks.encoder.get_weights()[0]
+                seeds[-1]["jacobian"] = float(jacobian_size(encode(trainer.digits.validation), kernel))
             if copies[i].seed == 0:
-                keep(choice, networks)
+                keep(choice, networks, trainer.digits)
         results.append(
             {
                 **choice,
@@ -437,7 +588,7 @@ def finish(trainer, name, lengths, chosen):
                 "seeds": seeds,
                 "accuracies": by_labels(accuracies(jobs)),
                 "curves": {
-                    str(length): {"clean": rounded(curves[list(rows)])}
+                    str(length): {kind: rounded(values[list(rows)]) for kind, values in curves.items()}
                     for length, (curves, _, _) in zip(lengths, found, strict=True)
                 },
                 "weights": sum(int(np.prod(variable.shape)) for variable in networks.model.trainable_variables),
@@ -446,15 +597,20 @@ def finish(trainer, name, lengths, chosen):
     return results
 
 
-STORED = ("one layer", "tied")  # kinds whose weights are kept
+SMALL = ("one layer", "tied", "convolutional")  # whose weights are stored
 
 
-def keep(choice, networks):
-    """Write the weights of the first seed of a kind in `STORED`."""
-    if choice["kind"] in STORED:
+def keep(choice, networks, digits):
+    """Write the pictures of a first seed, and the weights of the small networks, beside the logs."""
+    which = choice["kind"].replace(", ", "-").replace(" ", "-")
+    if not choice["best"]:
+        which += f"-{choice['setting']:g}"
+    RUNS.mkdir(exist_ok=True)
+    about = json.dumps({name: choice[name] for name in ("kind", "setting", "best")})
+    np.savez_compressed(RUNS / f"{NAME}_pictures_{which}.npz", about=about, **pictures(networks, digits))
+    if choice["kind"] in SMALL:
         weights = networks.encoder.get_weights() + networks.decoder.get_weights()
-        RUNS.mkdir(exist_ok=True)
-        storage.save_weights(RUNS / f"{NAME}_weights_{choice['kind'].replace(' ', '-')}.npz", weights, "float16")
+        storage.save_weights(RUNS / f"{NAME}_weights_{which}.npz", weights, "float16")
 
 
 def run_group(name, digits, log, lengths):
@@ -464,41 +620,224 @@ def run_group(name, digits, log, lengths):
     if tuned is None:
         log.add(tune(trainer, name, lengths), unit="tune")
         tuned = log.find(unit="tune")
-    if len(lengths) > 1 and log.find(unit="final") is None:
+    if log.find(unit="final") is None:
         results = finish(trainer, name, lengths, tuned["chosen"])
         log.add({"results": results, "conditions": claims.run_record()}, unit="final")
+
+
+def run_baselines(digits, log):
+    """Probe codes that no group trains: pixels, PCA, random features, and the two long runs."""
+    mean = digits.train.mean(axis=0)
+    directions = np.linalg.eigh(np.cov(digits.train, rowvar=False, dtype="float32"))[1][:, ::-1][:, :32]
+    pca = (lambda images: (images - mean) @ directions, lambda codes: codes @ directions.T + mean)
+    coders = {"raw pixels": [(lambda images: images, None)] * len(SEEDS), "PCA-32": [pca] * len(SEEDS)}
+    matrices = [np.random.default_rng(seed).standard_normal((784, 32), dtype="float32") for seed in SEEDS]
+    coders["random, 32"] = [(lambda images, matrix=matrix: images @ matrix, None) for matrix in matrices]
+    blank = [compiled(wide, Copy("wide", None, 0.001, seed)).encoder for seed in SEEDS]
+    coders["random, 800"] = [(coder(network), None) for network in blank]
+    for name in autoencoder_codes.RECIPES:
+        coders[name] = [tuple(map(coder, autoencoder_codes.load(name)[:2]))] * len(SEEDS)
+    for name, pairs in coders.items():
+        if log.find(unit=name) is None:
+            tuned = tune_probe(pairs[0][0], digits)
+            jobs = [test_jobs(encode, digits, seed, tuned) for seed, (encode, _) in enumerate(pairs)]
+            measured = {"probe": tuned, "accuracies": by_labels(accuracies(list(itertools.chain(*jobs))))}
+            if pairs[0][1]:
+                measured["measured"] = measure(*pairs[0], digits)
+            log.add(measured, unit=name)
+
+
+# --- The logistic network of 2006 ------------------------------------------------------------------------------------
+
+
+class LogisticLoss(keras.layers.Layer):
+    """Adds the loss of (target, reconstruction), a mixture of squared error and cross-entropy; returns the latter."""
+
+    def __init__(self, entropy):
+        super().__init__()
+        self.entropy = self.add_weight(shape=(), initializer=keras.initializers.Constant(entropy), trainable=False)
+        self.built = True
+
+    def call(self, target, logits):
+        """Return the reconstruction."""
+        drawn = ops.sigmoid(logits)
+        entropies = ops.sum(ops.softplus(logits) - target * logits, axis=-1)
+        losses = self.entropy * entropies + (1 - self.entropy) * squared_error(target, drawn)
+        self.add_loss(ops.mean(losses))
+        return drawn
+
+
+class Logistic(NamedTuple):
+    """What differs between copies of the logistic network."""
+
+    entropy: float  # 1: trained by cross-entropy, 0: by squared error
+    gain: float  # factor on Glorot's random weights before logistic units
+    shift: float  # 1: each digit shifted by up to a pixel
+
+
+LOGISTIC_RATES = (0.0003, 0.001, 0.003)
+LOGISTIC_LENGTHS = {"trials": 20, "lengths": (60, 120)}
+
+
+def logistic_networks(setting):
+    """Return 784-1000-500-250-30 and back, logistic hidden units, linear code, logistic output, random weights."""
+    sizes = (1000, 500, 250)
+    encoder = keras.Sequential([keras.Input((784,)), *(keras.layers.Dense(n, "sigmoid") for n in sizes)])
+    encoder.add(keras.layers.Dense(30))
+    to_sums = keras.Sequential([keras.Input((30,)), *(keras.layers.Dense(n, "sigmoid") for n in reversed(sizes))])
+    to_sums.add(keras.layers.Dense(784))
+    for network in (encoder, to_sums):
+        for layer in network.layers[:-1]:  # 4 makes up for the logistic unit's slope of a quarter
+            layer.kernel.assign(setting.gain * layer.kernel)
+    codes, inputs = keras.Input((30,)), keras.Input((784,))
+    decoder = keras.Model(codes, ops.sigmoid(to_sums(codes)))
+    target = Shift(setting.shift)(inputs)
+    model = keras.Model(inputs, LogisticLoss(setting.entropy)(target, to_sums(encoder(target))))
+    return Networks(encoder, decoder, model)
+
+
+class LogisticTrainer(Trainer):
+    """Trains logistic networks; their loss is a layer of theirs."""
+
+    def __init__(self, digits):
+        super().__init__(Group({"logistic": Kind(logistic_networks)}, (), ()), digits)
+
+    def run(self, copies, epochs, title, rows=None):
+        """Train the copies on `rows` or the training digits; return their curves."""
+        built = []
+        for copy in copies:
+            keras.utils.set_random_seed(copy.seed)
+            networks = logistic_networks(Logistic(*copy.setting))
+            networks.model.compile(keras.optimizers.Adam(copy.rate))
+            networks.model.optimizer.build(networks.model.trainable_variables)
+            built.append(networks)
+        models = [networks.model for networks in built]
+        if self.bench is None:
+            self.networks, self.bench = built[0], Bench(models)
+            self.score = scorer(self.networks)
+        else:
+            self.bench.restart(models)
+        curve = []
+        watch = lambda epoch: curve.append(self.bench.apply(self.score, self.pairs["clean"]).mean(axis=1))  # noqa: E731
+        self.bench.fit(self.digits.train if rows is None else rows, epochs, watch, title=title)
+        return np.array(curve).T
+
+
+def run_logistic(digits, log, trials, lengths):
+    """Choose loss, gain, rate and length on validation digits; then train on all 60,000 and measure."""
+    trainer = LogisticTrainer(digits)
+    if log.find(unit="tune") is None:
+        settings = itertools.product((0.0, 1.0), (1.0, 4.0), (0.0,))
+        copies = [
+            Copy("logistic", setting, rate, TUNING_SEED)
+            for setting, rate in itertools.product(settings, LOGISTIC_RATES)
+        ]
+        curve = trainer.run(copies, trials, "logistic, trials")
+        rows = [{**dataclasses.asdict(copy), "curve": rounded(curve[i])} for i, copy in enumerate(copies)]
+        log.add({"trials": rows}, unit="tune")
+    best = min(log.find(unit="tune")["trials"], key=lambda trial: np.nan_to_num(trial["curve"][-1], nan=np.inf))
+    both = [[*best["setting"][:2], shift] for shift in (0.0, 1.0)]
+    for length in lengths:
+        if log.find(unit=f"length {length}") is None:
+            copies = [Copy("logistic", setting, best["rate"], TUNING_SEED) for setting in both]
+            curve = trainer.run(copies, length, f"logistic, {length} epochs")
+            log.add({"length": length, "curves": rounded(curve)}, unit=f"length {length}")
+    for which, setting in enumerate(both):
+        unit = "shifted" if setting[2] else "as they are"
+        if log.find(unit=unit) is None:
+            ends = [log.find(unit=f"length {length}")["curves"][which][-1] for length in lengths]
+            epochs = lengths[int(np.argmin(ends))]
+            copies = [Copy("logistic", setting, best["rate"], seed) for seed in SEEDS[:3]]
+            everything = np.concatenate([digits.train, digits.validation])
+            trainer.run(copies, epochs, f"logistic, {unit}, all digits", everything)
+            errors = []
+            for i in range(len(copies)):
+                encoder, decoder, _ = trainer.networks_with(trainer.weights(i))
+                parts = {"train": everything[:10_000], "test": digits.test}
+                errors.append(
+                    {
+                        part: float(metrics.squared_error(images, run(decoder, run(encoder, images))).mean())
+                        for part, images in parts.items()
+                    }
+                )
+            log.add(
+                {
+                    "setting": Logistic(*setting)._asdict(),
+                    "rate": best["rate"],
+                    "epochs": epochs,
+                    "errors": errors,
+                    "training_digits": len(everything),
+                    "weights": int(encoder.count_params() + decoder.count_params()),
+                    "conditions": claims.run_record(),
+                },
+                unit=unit,
+            )
 
 
 # --- The result ------------------------------------------------------------------------------------------------------
 
 
-def log_of(name, lengths):
+def log_of(name, lengths, folder=RUNS):
     """Return the log of a group."""
-    group = GROUPS[name]
-    kinds = {kind: group.kinds[kind].settings for kind in group.kinds}
-    return record.Log(RUNS / f"{NAME}_{name}.jsonl", {"lengths": lengths, "rates": group.rates, "kinds": kinds})
+    group = GROUPS.get(name)
+    settings = {"lengths": lengths, "rates": group.rates if group else LOGISTIC_RATES}
+    settings["kinds"] = {kind: group.kinds[kind].settings for kind in group.kinds} if group else name
+    return record.Log(folder / f"{NAME}_{name}.jsonl", settings)
+
+
+def lengths_of(name):
+    """Return the lengths of a group, in epochs."""
+    return GROUPS[name].lengths if name in GROUPS else LOGISTIC_LENGTHS if name == "logistic" else None
 
 
 def write():
-    """Write the result from the logs, and the weights beside it."""
+    """Write the result from the logs, of the groups that are whole, and the pictures and weights beside it."""
     kinds, trials, conditions = {}, {}, {}
-    for name, group in GROUPS.items():
-        log = log_of(name, group.lengths)
+    for name in GROUPS:
+        log = log_of(name, lengths_of(name))
+        final = log.find(unit="final")
+        if final is None:
+            print(f"{name}: missing")
+            continue
         trials[name] = log.find(unit="tune")["trials"]
-        if len(group.lengths) > 1:
-            final = log.find(unit="final")
-            conditions[name] = final["conditions"]
-            for result in final["results"]:
-                kinds.setdefault(result["kind"], []).append(result)
-    for kind in STORED:
-        which = kind.replace(" ", "-")
-        record.weights_path(NAME, which).write_bytes((RUNS / f"{NAME}_weights_{which}.npz").read_bytes())
-    record.write(NAME, kinds=kinds, trials=trials, groups=conditions, batch_size=BATCH, training_digits=50_000)
+        conditions[name] = final["conditions"]
+        for result in final["results"]:
+            kinds.setdefault(result["kind"], []).append(result)
+    logistic = {run["unit"]: run for run in log_of("logistic", lengths_of("logistic")).runs}
+    baselines = {run["unit"]: run for run in log_of("baselines", None).runs}
+    shown, names = [], []
+    for path in sorted(RUNS.glob(f"{NAME}_pictures_*.npz")):
+        with np.load(path) as arrays:
+            about = json.loads(str(arrays["about"]))
+            for part in sorted(set(arrays) - {"about"}):
+                names.append({**about, "part": part})
+                shown.append(arrays[part].T)  # a picture a column: each is stored with a scale of its own
+    storage.save_weights(record.weights_path(NAME, "pictures"), shown, "int8")
+    for path in sorted(RUNS.glob(f"{NAME}_weights_*.npz")):
+        which = path.stem.removeprefix(f"{NAME}_weights_")
+        record.weights_path(NAME, which).write_bytes(path.read_bytes())
+    record.write(
+        NAME,
+        kinds=kinds,
+        trials=trials,
+        logistic=logistic,
+        baselines=baselines,
+        pictures=names,
+        groups=conditions,
+        batch_size=BATCH,
+        noise=NOISE,
+        training_digits=50_000,
+    )
+
+
+def build(kind, setting=None):
+    """Return the untrained networks of a kind."""
+    return next(group.kinds[kind] for group in GROUPS.values() if kind in group.kinds).build(setting)
 
 
 def load(kind):
-    """Return the stored networks of a kind in `STORED`, of seed 0."""
-    networks = {"one layer": narrow, "tied": tied}[kind]()
+    """Return the stored networks of a small kind, "one layer", "tied" or "convolutional", of seed 0."""
+    networks = build(kind)
     weights = storage.load_weights(record.weights_path(NAME, kind.replace(" ", "-")))
     first = len(networks.encoder.get_weights())
     networks.encoder.set_weights(weights[:first])
@@ -507,35 +846,47 @@ def load(kind):
 
 
 def rehearse(names):
-    """Run for an epoch or two on few digits, in a folder that is thrown away."""
+    """Run groups for an epoch or two on few digits, in a folder that is thrown away."""
     global RUNS  # so that nothing of a rehearsal is found later
-    digits, kept = Digits.load(2_000), RUNS
+    digits = Digits.load(2_000)
     with tempfile.TemporaryDirectory() as folder:
         RUNS = Path(folder)
-        try:
-            for name in names:
-                lengths = (1, 2)[: len(GROUPS[name].lengths)]
-                run_group(name, digits, log_of(name, lengths), lengths)
-        finally:
-            RUNS = kept
+        for name in names:
+            lengths = {"trials": 1, "lengths": (1, 2)} if name == "logistic" else (1, 2)
+            execute(name, digits, lengths)
+        if set(names) == {*GROUPS, "logistic", "baselines"}:
+            return [len(log_of(name, lengths).runs) for name in GROUPS]
+    return None
+
+
+def execute(name, digits, lengths):
+    """Run what is missing of one group."""
+    log = log_of(name, lengths, RUNS)
+    if name == "logistic":
+        run_logistic(digits, log, **lengths)
+    elif name == "baselines":
+        run_baselines(digits, log)
+    else:
+        run_group(name, digits, log, lengths)
 
 
 def main():
     """Run what is asked for."""
+    every = [*GROUPS, "logistic", "baselines"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[*GROUPS, "write", []], help="groups, or write; all by default")
+    parser.add_argument("names", nargs="*", choices=[*every, "write", []], help="groups, or write; all by default")
     parser.add_argument("--rehearse", action="store_true", help="a few steps only, and no result")
     arguments = parser.parse_args()
-    names = [name for name in arguments.names or GROUPS if name != "write"]
+    names = arguments.names or [*every, "write"]
     if arguments.rehearse:
-        rehearse(names)
+        rehearse([name for name in names if name != "write"])
         return
-    if names:
-        digits = Digits.load()
-        for name in names:
-            run_group(name, digits, log_of(name, GROUPS[name].lengths), GROUPS[name].lengths)
-    if "write" in arguments.names or not arguments.names:
-        write()
+    digits = Digits.load()
+    for name in names:
+        if name == "write":
+            write()
+        else:
+            execute(name, digits, lengths_of(name))
 
 
 if __name__ == "__main__":

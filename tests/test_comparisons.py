@@ -48,7 +48,6 @@ EXCEPTIONS = {
     "dcgan-dense-fdd-over-real": FLOOR,
     "dcgan-fdd-over-real": FLOOR,
     "dcgan-speed-over-keras-conv": SPEED,
-    "denoising-psnr-gain-db": LESSON,
     "diffusion-fdd-over-real": FLOOR,
     "evaluation-bias-times-n": SAME,
     "evaluation-blur-parzen-gain": DATA,
