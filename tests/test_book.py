@@ -18,7 +18,6 @@ BUDGET = 90  # seconds of a chapter's committed run
 OVER_BUDGET = {
     "book/practice/what_came_next",
     "book/autoencoders/supervised_autoencoder",
-    "book/autoencoders/variants",
     "book/autoencoders/variational_autoencoder",
 }
 # The claims that a chapter must make, and the loosest bounds that they may have.
