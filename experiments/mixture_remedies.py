@@ -147,7 +147,7 @@ def log_of(title, folder=FOLDER):
     """Return the log of the finished runs of a unit; it is not committed."""
     program = program_of(title)
     settings = {**COMMON, "program": dataclasses.asdict(program), "kind": dataclasses.asdict(program.kind)}
-    plain = re.sub(r"\W+", "_", title)  # a lent machine sends no files back whose names have other characters
+    plain = re.sub(r"\W+", "_", title)  # a file name of letters, digits and _ alone, good on every system
     return record.Log(folder / f"{plain}.jsonl", settings)
 
 
