@@ -53,14 +53,21 @@ class Networks(NamedTuple):
     model: keras.Model
 
 
+def add_setting(layer, value):
+    """Return a number that a layer holds as an untrained weight, so that stacked copies may differ in it."""
+    initializer = keras.initializers.Constant(value)
+    setting = layer.add_weight(shape=(), initializer=initializer, trainable=False)
+    layer.built = True
+    return setting
+
+
 class Noise(keras.layers.Layer):
     """Normal noise in training, of a standard deviation that is a weight."""
 
     def __init__(self, deviation):
         super().__init__()
-        self.deviation = self.add_weight(shape=(), initializer=keras.initializers.Constant(deviation), trainable=False)
+        self.deviation = add_setting(self, deviation)
         self.generator = keras.random.SeedGenerator()
-        self.built = True
 
     def call(self, inputs, training=False):
         """Return the inputs, spoiled in training."""
@@ -75,8 +82,7 @@ class Penalty(keras.layers.Layer):
     def __init__(self, measure, weight):
         super().__init__()
         self.measure = measure
-        self.weight = self.add_weight(shape=(), initializer=keras.initializers.Constant(weight), trainable=False)
-        self.built = True
+        self.weight = add_setting(self, weight)
 
     def call(self, inputs):
         """Return the inputs."""
@@ -89,8 +95,7 @@ class TopK(keras.layers.Layer):
 
     def __init__(self, k):
         super().__init__()
-        self.k = self.add_weight(shape=(), initializer=keras.initializers.Constant(k), trainable=False)
-        self.built = True
+        self.k = add_setting(self, k)
 
     def call(self, inputs):
         """Return (n, units), all but k of each row 0."""
@@ -104,32 +109,11 @@ class Mask(keras.layers.Layer):
 
     def __init__(self, size):
         super().__init__()
-        self.size = self.add_weight(shape=(), initializer=keras.initializers.Constant(size), trainable=False)
-        self.built = True
+        self.size = add_setting(self, size)
 
     def call(self, codes):
         """Return (n, units)."""
         return codes * ops.cast(ops.arange(codes.shape[-1], dtype="float32") < self.size, "float32")
-
-
-class Shift(keras.layers.Layer):
-    """Shifts each image by up to a pixel in training, if its weight is 1 and not 0."""
-
-    def __init__(self, on):
-        super().__init__()
-        self.on = self.add_weight(shape=(), initializer=keras.initializers.Constant(on), trainable=False)
-        self.generator = keras.random.SeedGenerator()
-        self.built = True
-
-    def call(self, rows, training=False):
-        """Return the rows (n, 784), shifted in training."""
-        if not training:
-            return rows
-        padded = ops.pad(ops.reshape(rows, (-1, 28, 28)), [(0, 0), (1, 1), (1, 1)])
-        steps = keras.random.randint((rows.shape[0], 2), -1, 2, seed=self.generator)
-        corners = 1 + steps * ops.cast(self.on, "int32")
-        shifted = jax.vmap(lambda image, corner: jax.lax.dynamic_slice(image, corner, (28, 28)))(padded, corners)
-        return ops.reshape(shifted, (-1, 784))
 
 
 def l1(codes):
@@ -554,47 +538,66 @@ def tune(trainer, name, lengths):
     return {"trials": trials, "chosen": chosen}
 
 
+class Finals(NamedTuple):
+    """The final copies of a group after one length."""
+
+    curves: dict
+    objectives: list
+    weights: list
+
+
+def train_finals(trainer, copies, epochs, title):
+    """Train the final copies for one length."""
+    curves, objectives = trainer.run(copies, epochs, title)
+    return Finals(curves, objectives, [trainer.weights(i) for i in range(len(copies))])
+
+
+def measure_seed(trainer, name, choice, seed, weights):
+    """Return what one final network does on the digits, and its probes; keep the pictures of the first seed."""
+    networks = trainer.networks_with(weights)
+    encode, decode = map(coder, networks[:2])
+    measured = measure(encode, decode, trainer.digits)
+    if name == "sigmoid":
+        kernel = networks.encoder.get_weights()[0]
+        measured["jacobian"] = float(jacobian_size(encode(trainer.digits.validation), kernel))
+    if seed == 0:
+        keep(choice, networks, trainer.digits)
+    return measured, test_jobs(encode, trainer.digits, seed, choice["probe"])
+
+
+def measure_choice(trainer, name, choice, found, rows):
+    """Measure the seeds of one setting, the copies `rows`, at the length that validation prefers."""
+    means = {str(length): float(np.mean([finals.objectives[i] for i in rows])) for length, finals in found.items()}
+    epochs = min(found, key=lambda length: means[str(length)])
+    weights = [found[epochs].weights[i] for i in rows]
+    measured = [measure_seed(trainer, name, choice, seed, each) for seed, each in zip(SEEDS, weights, strict=True)]
+    seeds, jobs = zip(*measured, strict=True)
+    return {
+        **choice,
+        "epochs": epochs,
+        "objectives": means,
+        "seeds": list(seeds),
+        "accuracies": by_labels(accuracies(list(itertools.chain(*jobs)))),
+        "curves": {str(length): curves_of(finals, rows) for length, finals in found.items()},
+        "weights": sum(int(np.prod(variable.shape)) for variable in trainer.networks.model.trainable_variables),
+    }
+
+
+def curves_of(finals, rows):
+    """Return the curves of some copies, by what they were measured on."""
+    return {kind: rounded(values[list(rows)]) for kind, values in finals.curves.items()}
+
+
 def finish(trainer, name, lengths, chosen):
     """Train the final seeds for each length; measure, for each setting, the length that validation prefers."""
     kinds = trainer.group.kinds
     chosen = [choice for choice in chosen if choice["best"] or kinds[choice["kind"]].all_settings]
     copies = [Copy(choice["kind"], choice["setting"], choice["rate"], seed) for choice in chosen for seed in SEEDS]
-    found = []
-    for length in lengths:
-        curves, objectives = trainer.run(copies, length, f"{name}, {length} epochs")
-        found.append((curves, objectives, [trainer.weights(i) for i in range(len(copies))]))
-    results = []
-    for number, choice in enumerate(chosen):
-        rows = range(number * len(SEEDS), (number + 1) * len(SEEDS))
-        means = [float(np.mean([objectives[i] for i in rows])) for _, objectives, _ in found]
-        preferred = int(np.argmin(means))
-        curves, _, weights = found[preferred]
-        seeds, jobs = [], []
-        for i in rows:
-            networks = trainer.networks_with(weights[i])
-            encode, decode = map(coder, networks[:2])
-            seeds.append(measure(encode, decode, trainer.digits))
-            jobs += test_jobs(encode, trainer.digits, copies[i].seed, choice["probe"])
-            if name == "sigmoid":
-                kernel = networks.encoder.get_weights()[0]
-                seeds[-1]["jacobian"] = float(jacobian_size(encode(trainer.digits.validation), kernel))
-            if copies[i].seed == 0:
-                keep(choice, networks, trainer.digits)
-        results.append(
-            {
-                **choice,
-                "epochs": lengths[preferred],
-                "objectives": dict(zip(map(str, lengths), means, strict=True)),
-                "seeds": seeds,
-                "accuracies": by_labels(accuracies(jobs)),
-                "curves": {
-                    str(length): {kind: rounded(values[list(rows)]) for kind, values in curves.items()}
-                    for length, (curves, _, _) in zip(lengths, found, strict=True)
-                },
-                "weights": sum(int(np.prod(variable.shape)) for variable in networks.model.trainable_variables),
-            }
-        )
-    return results
+    found = {length: train_finals(trainer, copies, length, f"{name}, {length} epochs") for length in lengths}
+    return [
+        measure_choice(trainer, name, choice, found, range(i * len(SEEDS), (i + 1) * len(SEEDS)))
+        for i, choice in enumerate(chosen)
+    ]
 
 
 SMALL = ("one layer", "tied", "convolutional")  # whose weights are stored
@@ -647,147 +650,22 @@ def run_baselines(digits, log):
             log.add(measured, unit=name)
 
 
-# --- The logistic network of 2006 ------------------------------------------------------------------------------------
-
-
-class LogisticLoss(keras.layers.Layer):
-    """Adds the loss of (target, reconstruction), a mixture of squared error and cross-entropy; returns the latter."""
-
-    def __init__(self, entropy):
-        super().__init__()
-        self.entropy = self.add_weight(shape=(), initializer=keras.initializers.Constant(entropy), trainable=False)
-        self.built = True
-
-    def call(self, target, logits):
-        """Return the reconstruction."""
-        drawn = ops.sigmoid(logits)
-        entropies = ops.sum(ops.softplus(logits) - target * logits, axis=-1)
-        losses = self.entropy * entropies + (1 - self.entropy) * squared_error(target, drawn)
-        self.add_loss(ops.mean(losses))
-        return drawn
-
-
-class Logistic(NamedTuple):
-    """What differs between copies of the logistic network."""
-
-    entropy: float  # 1: trained by cross-entropy, 0: by squared error
-    gain: float  # factor on Glorot's random weights before logistic units
-    shift: float  # 1: each digit shifted by up to a pixel
-
-
-LOGISTIC_RATES = (0.0003, 0.001, 0.003)
-LOGISTIC_LENGTHS = {"trials": 20, "lengths": (60, 120)}
-
-
-def logistic_networks(setting):
-    """Return 784-1000-500-250-30 and back, logistic hidden units, linear code, logistic output, random weights."""
-    sizes = (1000, 500, 250)
-    encoder = keras.Sequential([keras.Input((784,)), *(keras.layers.Dense(n, "sigmoid") for n in sizes)])
-    encoder.add(keras.layers.Dense(30))
-    to_sums = keras.Sequential([keras.Input((30,)), *(keras.layers.Dense(n, "sigmoid") for n in reversed(sizes))])
-    to_sums.add(keras.layers.Dense(784))
-    for network in (encoder, to_sums):
-        for layer in network.layers[:-1]:  # 4 makes up for the logistic unit's slope of a quarter
-            layer.kernel.assign(setting.gain * layer.kernel)
-    codes, inputs = keras.Input((30,)), keras.Input((784,))
-    decoder = keras.Model(codes, ops.sigmoid(to_sums(codes)))
-    target = Shift(setting.shift)(inputs)
-    model = keras.Model(inputs, LogisticLoss(setting.entropy)(target, to_sums(encoder(target))))
-    return Networks(encoder, decoder, model)
-
-
-class LogisticTrainer(Trainer):
-    """Trains logistic networks; their loss is a layer of theirs."""
-
-    def __init__(self, digits):
-        super().__init__(Group({"logistic": Kind(logistic_networks)}, (), ()), digits)
-
-    def run(self, copies, epochs, title, rows=None):
-        """Train the copies on `rows` or the training digits; return their curves."""
-        built = []
-        for copy in copies:
-            keras.utils.set_random_seed(copy.seed)
-            networks = logistic_networks(Logistic(*copy.setting))
-            networks.model.compile(keras.optimizers.Adam(copy.rate))
-            networks.model.optimizer.build(networks.model.trainable_variables)
-            built.append(networks)
-        models = [networks.model for networks in built]
-        if self.bench is None:
-            self.networks, self.bench = built[0], Bench(models)
-            self.score = scorer(self.networks)
-        else:
-            self.bench.restart(models)
-        curve = []
-        watch = lambda epoch: curve.append(self.bench.apply(self.score, self.pairs["clean"]).mean(axis=1))  # noqa: E731
-        self.bench.fit(self.digits.train if rows is None else rows, epochs, watch, title=title)
-        return np.array(curve).T
-
-
-def run_logistic(digits, log, trials, lengths):
-    """Choose loss, gain, rate and length on validation digits; then train on all 60,000 and measure."""
-    trainer = LogisticTrainer(digits)
-    if log.find(unit="tune") is None:
-        settings = itertools.product((0.0, 1.0), (1.0, 4.0), (0.0,))
-        copies = [
-            Copy("logistic", setting, rate, TUNING_SEED)
-            for setting, rate in itertools.product(settings, LOGISTIC_RATES)
-        ]
-        curve = trainer.run(copies, trials, "logistic, trials")
-        rows = [{**dataclasses.asdict(copy), "curve": rounded(curve[i])} for i, copy in enumerate(copies)]
-        log.add({"trials": rows}, unit="tune")
-    best = min(log.find(unit="tune")["trials"], key=lambda trial: np.nan_to_num(trial["curve"][-1], nan=np.inf))
-    both = [[*best["setting"][:2], shift] for shift in (0.0, 1.0)]
-    for length in lengths:
-        if log.find(unit=f"length {length}") is None:
-            copies = [Copy("logistic", setting, best["rate"], TUNING_SEED) for setting in both]
-            curve = trainer.run(copies, length, f"logistic, {length} epochs")
-            log.add({"length": length, "curves": rounded(curve)}, unit=f"length {length}")
-    for which, setting in enumerate(both):
-        unit = "shifted" if setting[2] else "as they are"
-        if log.find(unit=unit) is None:
-            ends = [log.find(unit=f"length {length}")["curves"][which][-1] for length in lengths]
-            epochs = lengths[int(np.argmin(ends))]
-            copies = [Copy("logistic", setting, best["rate"], seed) for seed in SEEDS[:3]]
-            everything = np.concatenate([digits.train, digits.validation])
-            trainer.run(copies, epochs, f"logistic, {unit}, all digits", everything)
-            errors = []
-            for i in range(len(copies)):
-                encoder, decoder, _ = trainer.networks_with(trainer.weights(i))
-                parts = {"train": everything[:10_000], "test": digits.test}
-                errors.append(
-                    {
-                        part: float(metrics.squared_error(images, run(decoder, run(encoder, images))).mean())
-                        for part, images in parts.items()
-                    }
-                )
-            log.add(
-                {
-                    "setting": Logistic(*setting)._asdict(),
-                    "rate": best["rate"],
-                    "epochs": epochs,
-                    "errors": errors,
-                    "training_digits": len(everything),
-                    "weights": int(encoder.count_params() + decoder.count_params()),
-                    "conditions": claims.run_record(),
-                },
-                unit=unit,
-            )
-
-
 # --- The result ------------------------------------------------------------------------------------------------------
 
 
 def log_of(name, lengths, folder=RUNS):
-    """Return the log of a group."""
-    group = GROUPS.get(name)
-    settings = {"lengths": lengths, "rates": group.rates if group else LOGISTIC_RATES}
-    settings["kinds"] = {kind: group.kinds[kind].settings for kind in group.kinds} if group else name
+    """Return the log of a group, or of the baselines, which train nothing."""
+    settings = {"lengths": lengths, "kinds": name}
+    if name in GROUPS:
+        group = GROUPS[name]
+        kinds = {kind: group.kinds[kind].settings for kind in group.kinds}
+        settings = {"lengths": lengths, "rates": group.rates, "kinds": kinds}
     return record.Log(folder / f"{NAME}_{name}.jsonl", settings)
 
 
 def lengths_of(name):
     """Return the lengths of a group, in epochs."""
-    return GROUPS[name].lengths if name in GROUPS else LOGISTIC_LENGTHS if name == "logistic" else None
+    return GROUPS[name].lengths if name in GROUPS else None
 
 
 def write():
@@ -803,7 +681,6 @@ def write():
         conditions[name] = final["conditions"]
         for result in final["results"]:
             kinds.setdefault(result["kind"], []).append(result)
-    logistic = {run["unit"]: run for run in log_of("logistic", lengths_of("logistic")).runs}
     baselines = {run["unit"]: run for run in log_of("baselines", None).runs}
     shown, names = [], []
     for path in sorted(RUNS.glob(f"{NAME}_pictures_*.npz")):
@@ -820,7 +697,6 @@ def write():
         NAME,
         kinds=kinds,
         trials=trials,
-        logistic=logistic,
         baselines=baselines,
         pictures=names,
         groups=conditions,
@@ -852,19 +728,13 @@ def rehearse(names):
     with tempfile.TemporaryDirectory() as folder:
         RUNS = Path(folder)
         for name in names:
-            lengths = {"trials": 1, "lengths": (1, 2)} if name == "logistic" else (1, 2)
-            execute(name, digits, lengths)
-        if set(names) == {*GROUPS, "logistic", "baselines"}:
-            return [len(log_of(name, lengths).runs) for name in GROUPS]
-    return None
+            execute(name, digits, (1, 2) if name in GROUPS else None)
 
 
 def execute(name, digits, lengths):
     """Run what is missing of one group."""
     log = log_of(name, lengths, RUNS)
-    if name == "logistic":
-        run_logistic(digits, log, **lengths)
-    elif name == "baselines":
+    if name == "baselines":
         run_baselines(digits, log)
     else:
         run_group(name, digits, log, lengths)
@@ -872,7 +742,7 @@ def execute(name, digits, lengths):
 
 def main():
     """Run what is asked for."""
-    every = [*GROUPS, "logistic", "baselines"]
+    every = [*GROUPS, "baselines"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", choices=[*every, "write", []], help="groups, or write; all by default")
     parser.add_argument("--rehearse", action="store_true", help="a few steps only, and no result")

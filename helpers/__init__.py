@@ -19,8 +19,8 @@ def _select_jax_backend():
 def _multiply_in_float32():
     """Make JAX multiply float32 matrices in float32 on every device, unless the reader has asked for another precision.
 
-    Recent GPUs would round the factors to ten bits (TF32), which errs by 1e-3 where the chapters check to 1e-4 and
-    less. On a CPU nothing changes.
+    By default JAX uses TF32 on recent GPUs, whose factors have ten bits of mantissa; the chapters check to 1e-4 and
+    less. On a CPU it changes no bit (tests/test_backend.py).
     """
     name, precision = "JAX_DEFAULT_MATMUL_PRECISION", "float32"
     if name not in os.environ:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -40,6 +41,24 @@ def test_another_precision_that_was_asked_for_stays():
     assert run(asked + SHOW_PRECISION, JAX_DEFAULT_MATMUL_PRECISION=None).stdout.strip() == "bfloat16"
     by_environment = run("import helpers" + SHOW_PRECISION, JAX_DEFAULT_MATMUL_PRECISION="tensorfloat32")
     assert by_environment.stdout.strip() == "tensorfloat32"
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="other devices compute otherwise, which is the point")
+@pytest.mark.parametrize("layer", [keras.layers.Dense(32), keras.layers.Conv2D(32, 3)])
+def test_on_a_cpu_the_precision_changes_no_bit_of_a_gradient(layer):
+    images = np.random.default_rng(0).standard_normal((8, 28, 28, 16), dtype="float32")
+    layer.build(images.shape)
+    weights = [variable.value for variable in layer.trainable_variables]
+
+    def loss(weights):
+        """Return a sum of squares of what the layer makes of the images."""
+        return (layer.stateless_call(weights, [], images)[0] ** 2).sum()
+
+    gradients = []
+    for precision in ("default", "float32"):
+        with jax.default_matmul_precision(precision):
+            gradients.append(jax.jit(jax.grad(loss))(weights))
+    assert all(map(np.array_equal, *gradients))
 
 
 def moved(run_eagerly):
