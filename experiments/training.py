@@ -43,10 +43,10 @@ def fit(name, model, batches, epochs, recipe, callbacks=()):
     return {"seconds": log.seconds(), "history": log.history(epochs)}
 
 
-def fit_gan(name, gan, images, batch_size, epochs, recipe):
+def fit_gan(name, gan, images, batch_size, epochs, recipe, callbacks=()):
     """Do the same for a compiled GAN, whose ``fit`` takes images (n, ...)."""
     log, backup = callbacks_of(name, epochs, recipe)
-    gan.fit(images, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[log, backup])
+    gan.fit(images, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[*callbacks, log, backup])
     return {"seconds": log.seconds(), "history": log.history(epochs)}
 
 
