@@ -13,7 +13,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from experiments import record, training
+from experiments.harness import record, training
 from helpers import autoencoders, datasets, metrics, storage
 
 NAME = "autoencoder_codes"

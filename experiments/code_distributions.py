@@ -22,8 +22,8 @@ import numpy as np
 from keras import ops
 from sklearn.mixture import GaussianMixture
 
-from experiments import record
-from experiments.stacked import Stack
+from experiments.harness import record
+from experiments.harness.stacked import Stack
 
 NAME = "code_distributions"
 # kind: (weight of the KL divergence, scale of the noise)

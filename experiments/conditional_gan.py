@@ -12,8 +12,9 @@ import argparse
 import keras
 import numpy as np
 
-from experiments import record, training
-from helpers import conditional, datasets, gans, metrics, storage
+from experiments.harness import record, training
+from helpers import datasets, metrics, storage
+from helpers.gans import conditional
 
 NAME = "conditional_gan"
 SEEDS = (0, 1, 2)  # fixed before the runs
@@ -34,7 +35,7 @@ RECIPE = {
 def build(seed, steps):
     """Return the compiled, untrained GAN for a training of this many steps."""
     keras.utils.set_random_seed(seed)
-    gan = gans.GAN(*conditional.conditional_networks(**NETWORKS), seed=seed)
+    gan = conditional.ConditionalGAN(*conditional.conditional_networks(**NETWORKS), seed=seed)
     last = RECIPE["last_rate"] / RECIPE["rate"]
     rate = keras.optimizers.schedules.CosineDecay(RECIPE["rate"], steps, alpha=last)
     adams = [keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99) for _ in range(2)]
@@ -46,10 +47,10 @@ def build(seed, steps):
 def train(seed, run):
     """Train on the 50,000 training digits; return the GAN, seconds and history."""
     mnist = datasets.load_mnist()
-    pairs = conditional.pair(mnist.train_images, mnist.train_labels)
-    gan = build(seed, RECIPE["epochs"] * (len(pairs) // RECIPE["batch_size"]))
+    gan = build(seed, RECIPE["epochs"] * (len(mnist.train_images) // RECIPE["batch_size"]))
     settings = {**RECIPE, **NETWORKS, "seed": seed}
-    return gan, training.fit_gan(run, gan, pairs, RECIPE["batch_size"], RECIPE["epochs"], settings)
+    data = mnist.train_images, mnist.train_labels
+    return gan, training.fit_gan(run, gan, data, RECIPE["batch_size"], RECIPE["epochs"], settings)
 
 
 def sample(generator):

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments import record
+from experiments.harness import record
 from helpers import datasets, gans, layers
 
 NAME = f"convolution_speed_{jax.__version__}"

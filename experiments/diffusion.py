@@ -18,7 +18,8 @@ import jax
 import keras
 import numpy as np
 
-from experiments import autoencoder_codes, digit_gan, mixtures, record, training
+from experiments import autoencoder_codes, digit_gan, mixtures
+from experiments.harness import record, training
 from helpers import autoencoders, datasets, diffusion, gans, metrics, storage
 
 NAME = "diffusion"
@@ -211,7 +212,7 @@ def draw_points(model, steps, scatter):
 
 
 def load_points(mixture):
-    """Return the model of points of the first seed, its weights as they are stored: float16."""
+    """Return the model of points of the first seed, its weights as they are stored: 8-bit integers."""
     model = POINTS.build(2, POINT_SEEDS[0])
     model.average.set_weights(storage.load_weights(record.weights_path(NAME, "points", mixture)))
     return model
@@ -223,7 +224,7 @@ def make_points():
     for mixture in mixtures.MIXTURES:
         models, seconds = train_points(mixture, POINT_SEEDS)
         weights = [model.average.get_weights() for model in models]
-        storage.save_weights(record.weights_path(NAME, "points", mixture), weights[0])
+        storage.save_weights(record.weights_path(NAME, "points", mixture), weights[0], "int8")
         sampler = load_points(mixture)  # one for all: its walks are compiled once
         for seed, values in zip(POINT_SEEDS, [sampler.average.get_weights(), *weights[1:]], strict=True):
             sampler.average.set_weights(values)

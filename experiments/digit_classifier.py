@@ -4,7 +4,7 @@ import functools
 
 import keras
 
-from experiments import record
+from experiments.harness import record
 from helpers import datasets, metrics
 
 EPOCHS, BATCH_SIZE, SEED = 30, 128, 0

@@ -15,8 +15,9 @@ import keras
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
-from experiments import record, training
-from helpers import conditional, datasets, gans, metrics, storage
+from experiments.harness import record, training
+from helpers import datasets, metrics, storage
+from helpers.gans import conditional
 
 NAME = "digit_gan"
 SEEDS = (0, 1, 2)  # fixed before the runs
@@ -50,7 +51,7 @@ class Recipe:
     def build(self, seed, steps):
         """Return the compiled, untrained GAN for a training of this many steps."""
         keras.utils.set_random_seed(seed)
-        gan = gans.GAN(*self.networks(), seed=seed)
+        gan = conditional.ConditionalGAN(*self.networks(), seed=seed)
         rate = keras.optimizers.schedules.CosineDecay(self.rate, steps, alpha=self.last_rate / self.rate)
         adams = [keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99) for _ in range(2)]
         penalties = dict(r1=self.gamma, r2=self.gamma, penalty_batch=self.penalty_batch)
@@ -63,14 +64,14 @@ BEST = Recipe()
 
 def train(recipe, seed, mnist, run):
     """Train on the 50,000 training digits with their labels; return the GAN, seconds and history."""
-    pairs = conditional.pair(mnist.train_images, mnist.train_labels)
-    gan = recipe.build(seed, recipe.epochs * (len(pairs) // recipe.batch_size))
+    gan = recipe.build(seed, recipe.epochs * (len(mnist.train_images) // recipe.batch_size))
     settings = {**dataclasses.asdict(recipe), "seed": seed}
-    return gan, training.fit_gan(run, gan, pairs, recipe.batch_size, recipe.epochs, settings)
+    data = mnist.train_images, mnist.train_labels
+    return gan, training.fit_gan(run, gan, data, recipe.batch_size, recipe.epochs, settings)
 
 
 def load(seed):
-    """Return the trained generator, its weights as they are stored: float16."""
+    """Return the trained generator, its weights as they are stored: 8-bit integers."""
     generator, _ = BEST.networks()
     generator.set_weights(storage.load_weights(record.weights_path(NAME, seed)))
     return generator
@@ -153,7 +154,7 @@ def write(mnist):
     """Take over the weights, choose the scale on validation digits, measure on test digits and write the result."""
     for seed in SEEDS:
         stored = log_path(seed).with_name("generator.npz")
-        record.weights_path(NAME, seed).write_bytes(stored.read_bytes())
+        storage.save_weights(record.weights_path(NAME, seed), storage.load_weights(stored), "int8")
     tried = try_scales(metrics.features(mnist.validation_images))
     scale = float(min(tried, key=lambda name: np.mean(tried[name])))
     real = metrics.features(mnist.test_images)

@@ -12,9 +12,10 @@ import argparse
 import keras
 import numpy as np
 
-from experiments import record, training
 from experiments.autoencoder_codes import ShiftedPairs, squared_error_loss
-from helpers import autoencoders, datasets, explorer, gans, metrics, storage
+from experiments.harness import record, training
+from helpers import autoencoders, datasets, gans, metrics, storage
+from helpers.widgets import stored
 
 NAME, SEED, SHOWN = "explorer", 0, 500
 VALIDATION_EPOCHS = 2
@@ -41,7 +42,7 @@ def flat(images):
 
 def encoder(outputs):
     """Return an untrained encoder of rows (n, 784)."""
-    return gans.dense_network((explorer.PIXELS,), ENCODER_UNITS, outputs, normalise=True)
+    return gans.dense_network((stored.PIXELS,), ENCODER_UNITS, outputs, normalise=True)
 
 
 def falling(recipe, steps):
@@ -51,8 +52,8 @@ def falling(recipe, steps):
 
 def train_autoencoder(recipe, images, run):
     """Train the autoencoder; return its decoder's weights, its encoder and the seconds."""
-    encode, decode = encoder(explorer.LATENTS), explorer.decoder()
-    model = keras.Sequential([keras.Input((explorer.PIXELS,)), encode, decode])
+    encode, decode = encoder(stored.LATENTS), stored.decoder()
+    model = keras.Sequential([keras.Input((stored.PIXELS,)), encode, decode])
     batches = ShiftedPairs(images, recipe["batch_size"], SEED)
     model.compile(falling(recipe, len(batches) * recipe["epochs"]), squared_error_loss)
     log = training.fit(run, model, batches, recipe["epochs"], settings(recipe, images))
@@ -61,18 +62,18 @@ def train_autoencoder(recipe, images, run):
 
 def train_vae(recipe, images, run):
     """Train the VAE; return its decoder's weights, an encoder to the mean and the seconds."""
-    encode, decode = encoder(2 * explorer.LATENTS), explorer.decoder(activation=None)
+    encode, decode = encoder(2 * stored.LATENTS), stored.decoder(activation=None)
     model = autoencoders.VariationalAutoencoder(encode, decode, seed=SEED)
     batches = BinaryDigits(images, recipe["batch_size"], SEED)
     model.compile(falling(recipe, len(batches) * recipe["epochs"]))
     log = training.fit(run, model, batches, recipe["epochs"], settings(recipe, images))
-    mean = keras.Model(encode.inputs, encode.outputs[0][:, : explorer.LATENTS])
+    mean = keras.Model(encode.inputs, encode.outputs[0][:, : stored.LATENTS])
     return decode.get_weights(), mean, log["seconds"]
 
 
 def train_gan(recipe, images, run):
     """Train the GAN; return its generator's weights, None for an encoder and the seconds."""
-    gan = gans.GAN(explorer.decoder(), gans.dense_network((explorer.PIXELS,), ENCODER_UNITS, 1), seed=SEED)
+    gan = gans.GAN(stored.decoder(), gans.dense_network((stored.PIXELS,), ENCODER_UNITS, 1), seed=SEED)
     steps = recipe["epochs"] * (len(images) // recipe["batch_size"])
     last = recipe["last_rate"] / recipe["rate"]
     rate = keras.optimizers.schedules.CosineDecay(recipe["rate"], steps, alpha=last)
@@ -90,15 +91,15 @@ TRAIN = {"autoencoder": train_autoencoder, "vae": train_vae, "gan": train_gan}
 def settings(recipe, images):
     """Return what an unfinished run must have been made with; the epochs are noted by `training`."""
     rest = {key: value for key, value in recipe.items() if key != "epochs"}
-    return {**rest, "seed": SEED, "images": len(images), "units": [*explorer.UNITS, *ENCODER_UNITS]}
+    return {**rest, "seed": SEED, "images": len(images), "units": [*stored.UNITS, *ENCODER_UNITS]}
 
 
 def measure(network, encode, images, labels):
     """Return the codes to show with a decoder, their labels, and how well it draws."""
     if encode is None:
-        codes = np.random.default_rng(SEED).standard_normal((SHOWN, explorer.LATENTS)).round(3)
+        codes = np.random.default_rng(SEED).standard_normal((SHOWN, stored.LATENTS)).round(3)
         drawn = network.predict(codes, verbose=0).reshape(-1, 28, 28, 1)
-        latents = np.random.default_rng(SEED + 1).standard_normal((len(images), explorer.LATENTS))
+        latents = np.random.default_rng(SEED + 1).standard_normal((len(images), stored.LATENTS))
         samples = network.predict(latents, batch_size=1000, verbose=0).reshape(-1, 28, 28, 1)
         quality = {"fdd": metrics.frechet_digit_distance(samples, images)}
         labels = metrics.predict_labels(drawn)
@@ -122,9 +123,9 @@ def make(name, images, run, **changes):
 
 def validate(mnist):
     """Train all for two epochs and print what they do on the validation digits."""
-    for name in explorer.NAMES:
+    for name in stored.DECODERS:
         weights, encode, seconds = make(name, mnist.train_images, f"{NAME}_{name}_validate", epochs=VALIDATION_EPOCHS)
-        network = explorer.decoder()
+        network = stored.decoder()
         network.set_weights(weights)
         found = measure(network, encode, mnist.validation_images, mnist.validation_labels)
         print(name, seconds, "s", {key: value for key, value in found.items() if key in ("sse", "fdd")})
@@ -139,12 +140,12 @@ def main():
         return
     runs = record.runs(NAME, {}, recipes=RECIPES)
     mnist = datasets.load_mnist(validation_size=0)
-    for name in explorer.NAMES:
+    for name in stored.DECODERS:
         if name in runs:
             continue
         weights, encode, seconds = make(name, mnist.train_images, f"{NAME}_{name}")
         storage.save_weights(record.weights_path(NAME, name), weights, "int8")
-        found = measure(explorer.load(name), encode, mnist.test_images, mnist.test_labels)
+        found = measure(stored.load_decoder(name), encode, mnist.test_images, mnist.test_labels)
         runs[name] = {"seconds": seconds, **found}
         record.write(NAME, runs=runs, recipes=RECIPES)
 

@@ -20,10 +20,10 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments import record, training
+from experiments.harness import record, training
+from experiments.harness.stacked import Stack
 from experiments.mixtures import BATCH, MIXTURES, SAMPLE_SEED, SAMPLES, TRAINING_POINTS
-from experiments.stacked import Stack
-from helpers import claims, gans, metrics, points  # before keras: they select the JAX backend
+from helpers import claims, gans, metrics  # before keras: they select the JAX backend
 
 NAME = "fair_mixtures"
 EMA, STEPS = 0.999, 8_000
@@ -104,7 +104,7 @@ class Program:
     def build(self, seed):
         """Return the compiled, untrained GAN of a seed."""
         keras.utils.set_random_seed(seed)
-        gan = Game(*points.point_networks(**self.kind.networks), self.games, seed=seed)
+        gan = Game(*gans.point_networks(**self.kind.networks), self.games, seed=seed)
         adams = [keras.optimizers.Adam(1e-3, beta_1=0.0, beta_2=0.99) for _ in range(2)]
         gan.compile(*adams, ema=EMA, **PENALTIES[self.kind.penalty])
         return gan

@@ -19,8 +19,8 @@ import dataclasses
 import keras
 import numpy as np
 
-from experiments import record, training
-from experiments.stacked import Stack
+from experiments.harness import record, training
+from experiments.harness.stacked import Stack
 from helpers import claims, datasets, gans, metrics
 
 NAME = "gan_ablation"

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments import record
+from experiments.harness import record
 from helpers import datasets, gans, metrics, storage
 
 NAME = "gan_recipes"

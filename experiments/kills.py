@@ -21,7 +21,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments import record, stacked, training
+from experiments.harness import record, stacked, training
 from helpers import autoencoders, datasets, gans
 
 NAME = "kills"

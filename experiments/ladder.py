@@ -9,8 +9,9 @@ import argparse
 import keras
 import numpy as np
 
-from experiments import record, training
-from helpers import datasets, ladder, storage
+from experiments import ladder_network
+from experiments.harness import record, training
+from helpers import datasets, layers, storage
 
 NAME = "ladder"
 DRAWS = (0, 1, 2)  # seeds of the labels, of the first weights, of the noise and of the order; fixed before the runs
@@ -55,7 +56,7 @@ def train(images, labels, draw, run):
     """Train on all images (n, 784), of which 100 keep their labels; return the classifier, seconds and history."""
     rows = datasets.balanced_subset(labels, LABELS, np.random.default_rng(draw))
     keras.utils.set_random_seed(draw)
-    network = ladder.LadderNetwork(
+    network = ladder_network.LadderNetwork(
         RECIPE["widths"], RECIPE["denoising_weights"], RECIPE["labelled"], RECIPE["noise"], seed=draw
     )
     batches = datasets.SemiSupervisedBatches(
@@ -74,7 +75,8 @@ def error(classifier, images, labels):
 
 def load(draw):
     """Return the trained classifier of one draw, its weights as they are stored: 8-bit integers."""
-    classifier = ladder.dense_classifier(RECIPE["widths"])
+    pixels, *units, classes = RECIPE["widths"]
+    classifier = layers.dense_network((pixels,), units, classes, activation="relu")
     classifier.set_weights(storage.load_weights(record.weights_path(NAME, draw)))
     return classifier
 

@@ -14,8 +14,8 @@ import itertools
 
 import keras
 
-from experiments import record, training
 from experiments.autoencoder_codes import error, squared_error_loss
+from experiments.harness import record, training
 from helpers import claims, datasets
 
 NAME = "logistic_autoencoder"

@@ -23,10 +23,11 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments import fair_mixtures, record, training
+from experiments import fair_mixtures
 from experiments.fair_mixtures import AROUND, COMMON, EMA, FIELDS, MARKS, PENALTIES, STEPS, STRETCH, Copy, rates
+from experiments.harness import record, training
 from experiments.mixtures import BATCH, BITS
-from helpers import claims, points  # before keras: they select the JAX backend
+from helpers import claims, gans  # before keras: they select the JAX backend
 
 NAME = "mixture_remedies"
 FOLDER = training.RUNS / NAME
@@ -93,7 +94,7 @@ class Program(fair_mixtures.Program):
     def build(self, seed):
         """Return the compiled, untrained GAN of a seed."""
         keras.utils.set_random_seed(seed)
-        networks = points.point_networks(**self.kind.networks)
+        networks = gans.point_networks(**self.kind.networks)
         gan = CriticGame(*networks, self.games, critic=self.kind.critic, seed=seed)
         adams = [keras.optimizers.Adam(1e-3, beta_1=0.0, beta_2=0.99) for _ in range(2)]
         gan.compile(*adams, ema=self.kind.ema, **PENALTIES[self.kind.penalty])

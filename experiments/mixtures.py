@@ -14,8 +14,8 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments import record, training
-from helpers import datasets, gans, metrics, points, storage
+from experiments.harness import record, training
+from helpers import datasets, gans, metrics, storage
 
 NAME = "mixtures"
 MIXTURES = {"ring": datasets.ring().standardised(), "grid": datasets.grid().standardised()}
@@ -50,7 +50,7 @@ class Kind:
     def build(self, seed):
         """Return the compiled, untrained GAN."""
         keras.utils.set_random_seed(seed)
-        gan = gans.GAN(*points.point_networks(**self.networks), seed=seed)
+        gan = gans.GAN(*gans.point_networks(**self.networks), seed=seed)
         rate = schedules.CosineDecay(self.rate, self.steps) if self.decay else self.rate
         adams = [keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99) for _ in range(2)]
         settings = dict(self.settings)
@@ -173,7 +173,7 @@ def make(name, bits, mixture):
 
 def load(name, bits, mixture, seed):
     """Return the trained generator, its weights as they are stored: float16."""
-    generator, _ = points.point_networks(**kind_of(name, bits).networks)
+    generator, _ = gans.point_networks(**kind_of(name, bits).networks)
     generator.set_weights(storage.load_weights(weights_path(name, mixture, seed)))
     return generator
 

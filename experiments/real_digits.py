@@ -9,7 +9,7 @@ random draws, with its spread. The digits in the order of the file are measured 
 import numpy as np
 from tqdm import tqdm
 
-from experiments import record
+from experiments.harness import record
 from helpers import datasets, metrics
 
 NAME = "real_digits"

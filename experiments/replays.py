@@ -8,7 +8,8 @@ import dataclasses
 import numpy as np
 from tqdm import tqdm
 
-from experiments import mixtures, record, training
+from experiments import mixtures
+from experiments.harness import record, training
 from helpers import gans
 
 NAME = "replays"

@@ -17,7 +17,8 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments import autoencoder_codes, record, training
+from experiments import autoencoder_codes
+from experiments.harness import record, training
 from helpers import autoencoders, datasets, gans, metrics, storage
 
 NAME = "sizes"
@@ -185,7 +186,8 @@ def make_gans(mnist):
         trained = train_gans(units, seeds, draw, GAN["steps"]) if seeds else []
         for seed, (gan, cost) in zip(seeds, trained, strict=True):
             if units == smallest():
-                storage.save_weights(record.weights_path(NAME, "generator", seed), gan.ema_generator.get_weights())
+                weights = gan.ema_generator.get_weights()
+                storage.save_weights(record.weights_path(NAME, "generator", seed), weights, "int8")
             shown = {"digits": to_text(sample(gan.ema_generator, SHOWN))} if seed == SEEDS[0] else {}
             log.add({**sizes_of(gan), **cost, **measure(gan.ema_generator, real), **shown}, **key, seed=seed)
 
@@ -201,7 +203,7 @@ def smallest():
 
 
 def load(seed):
-    """Return a stored generator: float16."""
+    """Return a stored generator: 8-bit integers."""
     generator, _ = networks(*smallest())
     generator.set_weights(storage.load_weights(record.weights_path(NAME, "generator", seed)))
     return generator

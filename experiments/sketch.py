@@ -15,13 +15,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from experiments import record, training
 from experiments.autoencoder_codes import ShiftedPairs, squared_error_loss
-from helpers import datasets, metrics, sketch, storage
+from experiments.harness import record, training
+from helpers import datasets, metrics, storage
+from helpers.widgets import stored
 
 NAME = "sketch"
 SEED, BATCH_SIZE = 0, 250
-SIZES = range(1, sketch.CODE + 1)
+SIZES = range(1, stored.CODE + 1)
 RECIPES = {
     "codes": dict(epochs=8, learning_rate=5e-3),
     "classes": dict(epochs=6, learning_rate=3e-3),
@@ -35,19 +36,19 @@ class CutPairs(ShiftedPairs):
     def __getitem__(self, index):
         """Return batch `index`; how many numbers are kept depends on seed, epoch and index alone."""
         rows, _ = super().__getitem__(index)
-        rng = np.random.default_rng([self.seed, self.epoch, index, sketch.CODE])
-        kept = rng.integers(1, sketch.CODE + 1, size=(self.batch_size, 1))
+        rng = np.random.default_rng([self.seed, self.epoch, index, stored.CODE])
+        kept = rng.integers(1, stored.CODE + 1, size=(self.batch_size, 1))
         return (rows, first_of_code(kept)), rows
 
 
 def first_of_code(kept):
     """Return masks (n, 64) with ones for the first numbers of a code, kept (n, 1) of them."""
-    return (np.arange(sketch.CODE) < kept).astype("float32")
+    return (np.arange(stored.CODE) < kept).astype("float32")
 
 
 def cut_model(networks):
     """Return the model (digits, masks) → reconstructions from codes times masks."""
-    digits, masks = keras.Input((784,)), keras.Input((sketch.CODE,))
+    digits, masks = keras.Input((784,)), keras.Input((stored.CODE,))
     return keras.Model([digits, masks], networks.decoder(ops.multiply(networks.encoder(digits), masks)))
 
 
@@ -76,7 +77,7 @@ def flat(images):
 def train(name, mnist, run, epochs):
     """Train one recipe; return its networks and seconds."""
     keras.utils.set_random_seed(SEED)
-    networks = sketch.NETWORKS[name]()
+    networks = stored.NETWORKS[name]()
     model, batches, loss = setup(name, mnist, networks)
     steps, rate = len(batches), RECIPES[name]["learning_rate"]
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -133,12 +134,12 @@ def make(name, mnist):
     """Make one network, store it, and return what it does as it is stored."""
     path, took = record.weights_path(NAME, name), {}
     if name == "components":
-        weights = sketch.principal_components(flat(mnist.train_images), sketch.CODE)
+        weights = stored.principal_components(flat(mnist.train_images), stored.CODE)
     else:
         networks, seconds = train(name, mnist, f"{NAME}_{name}", RECIPES[name]["epochs"])
         weights, took = getattr(networks, "autoencoder", networks).get_weights(), {"seconds": seconds}
     storage.save_weights(path, weights, "int8")
-    return {**took, **measure(name, sketch.load_network(name), mnist.test_images, mnist.test_labels)}
+    return {**took, **measure(name, stored.load_network(name), mnist.test_images, mnist.test_labels)}
 
 
 def main():
@@ -151,7 +152,7 @@ def main():
     settings = dict(recipes=RECIPES, batch_size=BATCH_SIZE, seed=SEED)
     runs = record.runs(NAME, {}, **settings)
     mnist = datasets.load_mnist(validation_size=0)
-    for name in sketch.NETWORKS:
+    for name in stored.NETWORKS:
         if name not in runs:
             runs[name] = make(name, mnist)
             record.write(NAME, runs=runs, **settings)

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
-from experiments import record, training
+from experiments.harness import record, training
 from helpers import datasets, gans, metrics, storage
 
 NAME = "stacked_mnist"

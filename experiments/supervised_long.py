@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments import record, stacked
+from experiments.harness import record, stacked
 from experiments.supervised_sweep import Form, MaskedAutoencoder, choose_rows, rows_of_pixels
 from helpers import autoencoders
 

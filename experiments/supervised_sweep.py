@@ -18,8 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from tqdm import tqdm
 
-from experiments import record
-from experiments.record import Log
+from experiments.harness import record
+from experiments.harness.record import Log
 from helpers import autoencoders, datasets
 
 NAME = "supervised_sweep"

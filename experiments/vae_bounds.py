@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments import record, training
+from experiments.harness import record, training
 from helpers import autoencoders, datasets, metrics, storage
 
 NAME = "vae_bounds"

@@ -27,8 +27,9 @@ import numpy as np
 from keras import ops
 from sklearn.linear_model import LogisticRegression
 
-from experiments import autoencoder_codes, record
-from experiments.stacked import Stack
+from experiments import autoencoder_codes
+from experiments.harness import record
+from experiments.harness.stacked import Stack
 from helpers import autoencoders, claims, datasets, layers, metrics, storage
 
 NAME = "variants"

@@ -4,8 +4,8 @@ import numbers
 
 import numpy as np
 
-ROUNDING = 1e-6  # share of a range by which float32 may leave it, such as a grey of red, green and blue
-LARGEST = 2**32 - 1  # no axis is longer, and JAX cuts a seed beyond it to 32 bits without a word: 2**32 would act as 0
+_ROUNDING = 1e-6  # share of a range by which float32 may leave it, such as a grey of red, green and blue
+_LARGEST = 2**32 - 1  # no axis is longer, and JAX cuts a seed beyond it to 32 bits without a word: 2**32 would act as 0
 
 
 def check_integer(name, value, *, low, high=None):
@@ -18,15 +18,15 @@ def check_integer(name, value, *, low, high=None):
     value : object
         What came.
     low, high : int
-        Inclusive bounds; without `high` it is `LARGEST`.
+        Inclusive bounds; without `high` it is 2**32 − 1.
 
     Returns
     -------
     int
     """
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if high is None and whole and value > LARGEST:
-        high = LARGEST
+    if high is None and whole and value > _LARGEST:
+        high = _LARGEST
     if not whole or value < low or (high is not None and value > high):
         expected = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
         raise ValueError(f"{name}: got {_shown(value)}, expected {expected}.")
@@ -231,7 +231,7 @@ def check_array(name, array, *, shape, low=None, high=None, least=0):
     if None in (low, high) or not floats.size or (floats.min() >= low and floats.max() <= high):
         _check_range(name, floats, low, high)
         return floats
-    slack = ROUNDING * (high - low)
+    slack = _ROUNDING * (high - low)
     _check_range(name, floats, low - slack, high + slack, said=(low, high))
     return floats.clip(low, high)
 
@@ -469,3 +469,8 @@ def _shown(value):
         return text
     shape = getattr(value, "shape", None)
     return type(value).__name__ + (f" of shape {tuple(shape)}" if shape is not None else "")
+
+
+def is_array(data):
+    """Return whether data are an array, or a list that NumPy makes one of."""
+    return isinstance(data, (list, tuple)) or hasattr(data, "__array__")

@@ -41,11 +41,6 @@ def check(name, value, *, at_most=None, at_least=None, unit="", source=None, met
     comparison : dict, optional
         What `compare` knows of a comparison: ``seeds``, ``standard_errors`` and ``curve``.
 
-    Returns
-    -------
-    float
-        The value, so that a cell can go on with it.
-
     Raises
     ------
     AssertionError
@@ -71,7 +66,6 @@ def check(name, value, *, at_most=None, at_least=None, unit="", source=None, met
         line += f"; {comparison['seeds']} seeds, {_errors_apart(comparison['standard_errors'])}"
     display({"text/plain": line, CLAIM_MIME: record}, raw=True)
     glue(name, value)
-    return value
 
 
 def compare(name, ours, theirs, *, curve, ratio=True, paired=False, **options):
@@ -91,11 +85,6 @@ def compare(name, ours, theirs, *, curve, ratio=True, paired=False, **options):
         Whether entry i of both had the same seed, labels or data, so that the differences have an error of their own.
     **options
         Bounds, unit, source and met, as for `check`.
-
-    Returns
-    -------
-    float
-        The ratio or the difference.
 
     Raises
     ------
@@ -122,7 +111,7 @@ def compare(name, ours, theirs, *, curve, ratio=True, paired=False, **options):
     least = 3 if apart is None or apart >= 3 else 5
     if seeds < least:
         raise ValueError(f"{name}: got {seeds} seeds, expected at least {least}; {_errors_apart(apart)}.")
-    return check(name, value, comparison=dict(seeds=seeds, standard_errors=apart, curve=curve), **options)
+    check(name, value, comparison=dict(seeds=seeds, standard_errors=apart, curve=curve), **options)
 
 
 def _check_words(name, unit, source):

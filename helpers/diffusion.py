@@ -20,9 +20,9 @@ from helpers.checks import (
     check_shapes,
 )
 from helpers.datasets import Mixture
-from helpers.layers import StandardNormal
-from helpers.points import FourierFeatures
-from helpers.training import OwnLoss, check_unregularised, copy_network, only_inputs
+from helpers.guards import OwnLoss, check_unregularised, copy_network, only_inputs
+from helpers.layers import FourierFeatures, StandardNormal
+from helpers.training import Values
 
 # --- Noise -----------------------------------------------------------------------------------------------------------
 
@@ -271,8 +271,8 @@ def walk(denoise, noise, schedule, steps, key, scatter=0.0):
 
 # --- The network -----------------------------------------------------------------------------------------------------
 
-CLOCK = (0.5, 1, 2, 4, 8)  # half-turns over the whole time
-CLOCK_WIDTH = 32
+_CLOCK = (0.5, 1, 2, 4, 8)  # half-turns over the whole time
+_CLOCK_WIDTH = 32
 
 
 def denoising_network(dimension, width=128, blocks=3, frequencies=()):
@@ -306,8 +306,8 @@ def denoising_network(dimension, width=128, blocks=3, frequencies=()):
     frequencies = check_each("frequencies", frequencies, check_number)
     noisy = keras.Input((dimension,), name="noisy")
     times = keras.Input((), name="times")
-    clock = FourierFeatures(CLOCK)(layers.Reshape((1,))(times))
-    clock = layers.Dense(CLOCK_WIDTH, activation="silu")(clock)
+    clock = FourierFeatures(_CLOCK)(layers.Reshape((1,))(times))
+    clock = layers.Dense(_CLOCK_WIDTH, activation="silu")(clock)
     x = layers.Dense(width)(FourierFeatures(frequencies)(noisy) if frequencies else noisy)
     for _ in range(check_integer("blocks", blocks, low=1)):
         h = layers.LayerNormalization(center=False, scale=False)(x)
@@ -424,18 +424,11 @@ class Diffusion(OwnLoss, keras.Model):
 
     def train_step(self, state, data):
         """Run Keras's own step, then move the average; a pure function of the state, so that Keras can compile it."""
-        logs, (weights, others, slots, metrics) = super().train_step(state, data)
-        pairs = zip(self.optimizer.variables, slots, strict=True)
-        (done,) = (value for variable, value in pairs if variable is self.optimizer.iterations)
-        keep = ops.minimum(self.ema, (1 + done) / (10 + done))
-        values = {id(variable): value for variable, value in zip(self.trainable_variables, weights, strict=True)}
-        pairs = zip(self.average.weights, self.network.weights, strict=True)
-        latest = {id(average): values[id(variable)] for average, variable in pairs}
-        others = [
-            keep * value + (1 - keep) * latest[id(variable)] if id(variable) in latest else value
-            for variable, value in zip(self.non_trainable_variables, others, strict=True)
-        ]
-        return logs, (weights, others, slots, metrics)
+        logs, state = super().train_step(state, data)
+        values = Values(self, state)
+        done = values[self.optimizer.iterations]
+        values.average(self.average, self.network, ops.minimum(self.ema, (1 + done) / (10 + done)))
+        return logs, values.state()
 
     # -- drawing --
 

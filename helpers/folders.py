@@ -16,22 +16,22 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from helpers.checks import check_array, check_choice, check_integer, check_number
 
-SUFFIXES = (".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
-SUFFIXES += (".pbm", ".pgm", ".pnm", ".ppm", ".qoi", ".tga")
-SUFFIXES += (".avif", ".heic", ".heif", ".hif", ".j2k", ".jp2", ".webp")  # which some Pillows read, and others do not
+_SUFFIXES = (".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
+_SUFFIXES += (".pbm", ".pgm", ".pnm", ".ppm", ".qoi", ".tga")
+_SUFFIXES += (".avif", ".heic", ".heif", ".hif", ".j2k", ".jp2", ".webp")  # which some Pillows read, and others do not
 # What cameras store raw, what has no pixels, layers of which Pillow may see none.
-FOREIGN = (".arw", ".cr2", ".cr3", ".dng", ".jxl", ".jxr", ".nef", ".orf", ".raf", ".raw", ".rw2")
-FOREIGN += (".ai", ".eps", ".exr", ".psd", ".svg", ".xcf")
-ASIDE = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # folders that systems add unasked, like hidden ones
-BROKEN = "links to nothing"
-FITS = (None, "crop", "pad")
+_FOREIGN = (".arw", ".cr2", ".cr3", ".dng", ".jxl", ".jxr", ".nef", ".orf", ".raf", ".raw", ".rw2")
+_FOREIGN += (".ai", ".eps", ".exr", ".psd", ".svg", ".xcf")
+_ASIDE = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # folders that systems add unasked, like hidden ones
+_BROKEN = "links to nothing"
+_FITS = (None, "crop", "pad")
 # Pillow promises one kind of error for a damaged file; its readers of the many formats let others through.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error, zlib.error)
-UNREADABLE += (Image.DecompressionBombError,)
-LUMA = np.array([0.299, 0.587, 0.114], "float32")  # shares of red, green and blue in the grey of ITU-R BT.601
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error, zlib.error)
+_UNREADABLE += (Image.DecompressionBombError,)
+_LUMA = np.array([0.299, 0.587, 0.114], "float32")  # shares of red, green and blue in the grey of ITU-R BT.601
 NAMED = 5  # unusable files that an error names
-TWELVE_BITS = 4095  # white of many scientific and medical cameras, whose files have 16 bits
-PHOTOMETRIC = 262  # the tag of a TIFF that is 0 where 0 is white
+_TWELVE_BITS = 4095  # white of many scientific and medical cameras, whose files have 16 bits
+_PHOTOMETRIC = 262  # the tag of a TIFF that is 0 where 0 is white
 # Pillow brings grey levels of 2 and 4 bits in a PNG to 8, but not the transparent one among them.
 STEPS = {"L;2": 85, "L;4": 17}
 
@@ -122,7 +122,7 @@ def load_folder(path, size, *, grey=True, convert=False, fit=None, background=0.
 def image_files(path):
     """Return the image files below a folder, sorted by their names relative to it.
 
-    A file is known by its name's ending, in small letters or capitals: those of `SUFFIXES` that Pillow can read. Hidden
+    A file is known by its name's ending, in small letters or capitals: those of images that Pillow can read. Hidden
     files and folders are left out, for some systems put a file beside each image, or a folder of old ones. Linked
     folders are searched like others, each folder once and under its own name if it has one here; a link to a folder
     that `path` lies in is not followed.
@@ -222,7 +222,7 @@ def _check_wish(size, grey, convert, fit, background):
     height, width = (check_integer("size", side, low=1) for side in (sides[0], sides[-1]))
     grey, convert = (bool(check_choice(*named, (True, False))) for named in (("grey", grey), ("convert", convert)))
     background = check_number("background", background, low=0, high=1)
-    return _Wish(height, width, grey, convert, check_choice("fit", fit, FITS), background)
+    return _Wish(height, width, grey, convert, check_choice("fit", fit, _FITS), background)
 
 
 def _check_progress(progress):
@@ -262,7 +262,7 @@ def _find(folder):
 def _readable():
     """Return the endings of pictures that Pillow can read here, those of its plug-ins included."""
     formats = Image.registered_extensions()
-    able = [ending for ending in SUFFIXES if formats.get(ending) in Image.OPEN]
+    able = [ending for ending in _SUFFIXES if formats.get(ending) in Image.OPEN]
     # Pillow registers this format even where it was built without the library that reads it.
     return [ending for ending in able if formats[ending] != "JPEG2000" or features.check("jpg_2000")]
 
@@ -288,7 +288,7 @@ def _walk(folder):
 def _entries(folder):
     """Return what lies in a folder and is not hidden, or raise a ValueError that names the folder."""
     try:
-        return [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name not in ASIDE]
+        return [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name not in _ASIDE]
     except OSError as error:
         raise ValueError(f"path: cannot look into {folder} ({error.strerror}).") from None
 
@@ -296,8 +296,8 @@ def _entries(folder):
 def _kind(file):
     """Return as what a file is counted: a link to nothing, the ending of a picture, or nothing."""
     if not os.path.exists(file):
-        return BROKEN
-    return file.suffix.lower() if file.suffix.lower() in SUFFIXES + FOREIGN else ""
+        return _BROKEN
+    return file.suffix.lower() if file.suffix.lower() in _SUFFIXES + _FOREIGN else ""
 
 
 def _count(left_out):
@@ -311,18 +311,18 @@ def _say_left_out(left_out, folder):
         return None
     total = sum(left_out.values())
     files, verb = ("1 file", "is") if total == 1 else (f"{total} files", "are")
-    mend = "mend the links" if set(left_out) == {BROKEN} else "convert them, e.g. to PNG"
+    mend = "mend the links" if set(left_out) == {_BROKEN} else "convert them, e.g. to PNG"
     return f"path: {files} in {folder} {verb} left out: {_count(left_out)}; {mend}."
 
 
 def _say_dark(peaks, folder):
     """Return the warning about 16-bit files that use 12 bits at most, if all of them do."""
-    if not peaks or max(peaks) > TWELVE_BITS:
+    if not peaks or max(peaks) > _TWELVE_BITS:
         return None
     return (
         f"path: no file of 16 bits in {folder}, {len(peaks)} in all, has a level above {max(peaks)}, which is "
-        f"{max(peaks) / 65535:.3f} of white. If their white is {TWELVE_BITS}, that of 12 bits, multiply their rows by "
-        f"65535 / {TWELVE_BITS}."
+        f"{max(peaks) / 65535:.3f} of white. If their white is {_TWELVE_BITS}, that of 12 bits, multiply their rows by "
+        f"65535 / {_TWELVE_BITS}."
     )
 
 
@@ -370,14 +370,16 @@ def _open(file):
             upright = ImageOps.exif_transpose(image)
             if image.format == "PPM" and image.mode == "I":  # levels that Pillow has brought to 16 bits
                 return upright.convert("I;16")
-            if image.mode == "I;16" and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # Pillow turns 8 bits alone
+            if (
+                image.mode == "I;16" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+            ):  # Pillow turns 8 bits alone
                 return Image.fromarray(65535 - np.asarray(upright))
             if upright.mode[0] in "IF":
                 return upright
             return upright.convert("RGBA" if upright.has_transparency_data else "RGB")
     except UnidentifiedImageError:
         raise _Unusable("cannot be read (no image format that Pillow knows)") from None
-    except UNREADABLE as error:
+    except _UNREADABLE as error:
         raise _Unusable(f"cannot be read ({error})") from error
 
 
@@ -418,7 +420,7 @@ def _channels(pixels, wish):
         raise _Unusable("is grey, expected coloured: convert=True gives it three equal channels")
     if not wish.grey:
         return pixels
-    return (pixels @ LUMA)[..., None] if coloured else pixels[..., :1]
+    return (pixels @ _LUMA)[..., None] if coloured else pixels[..., :1]
 
 
 def _reshape(pixels, wish):

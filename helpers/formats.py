@@ -58,19 +58,21 @@ def lighter(figure):
 
 
 def as_png(figure):
-    """Return a figure as a PNG file with 256 colours, a third of the bytes of all colours, or None if it is empty."""
+    """Return a figure as a PNG file with a palette, a third of the bytes of all colours, or None if it is empty."""
     png = print_figure(check_kind("figure", figure, Figure, "a matplotlib.figure.Figure"))
     return None if png is None else with_palette(png)
 
 
 def with_palette(png):
-    """Return a PNG file, without transparency, as one with a palette of the 256 colours that cover its own best."""
+    """Return a PNG file, without transparency, as one with a palette: 64 levels of grey, or the best 256 colours."""
     try:
         image, file = Image.open(io.BytesIO(check_kind("png", png, bytes, "the bytes of a PNG file"))), io.BytesIO()
     except OSError:
         raise ValueError(f"png: got {len(png)} bytes, expected those of a PNG file.") from None
     image = image.convert("RGB")
-    palette = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    red, green, blue = (channel.tobytes() for channel in image.split())
+    count = 64 if red == green == blue else 256  # of all greys an eye tells far fewer apart
+    palette = image.quantize(count, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     palette.save(file, "PNG", optimize=True)
     return file.getvalue()
 
@@ -82,8 +84,15 @@ def as_svg(figure):
         svg = print_figure(figure, "svg", metadata={"Date": None, "Creator": None})
     if svg is None:
         return None
-    svg = svg.replace("\n", " ")  # a notebook's file keeps a line of its own for each
+    svg = _shorten(svg)
     scale = figure.dpi / 96  # pixels of a page to an inch
     return re.sub(
         r'(width|height)="([\d.]+)pt"', lambda size: f'{size[1]}="{float(size[2]) * scale:.2f}pt"', svg, count=2
     )
+
+
+def _shorten(svg):
+    """Return a drawing in one line, for a notebook's file keeps one for each, with places to a hundredth of a point."""
+    svg = re.sub(r"\s+(?=[<\s])", "", svg.replace("\n", " "))
+    places = re.compile(r"\d+\.\d{3,}")
+    return re.sub(r' [dxy]="[^"]*"', lambda part: places.sub(lambda place: f"{float(place[0]):.2f}", part[0]), svg)

@@ -1,9 +1,18 @@
 """Layers that Keras lacks: a dense layer tied to another, and Gaussian noise that a resumed run goes on with."""
 
 import keras
+import numpy as np
 from keras import ops
 
-from helpers.checks import check_activation, check_choice, check_integer, check_shape
+from helpers.checks import (
+    check_activation,
+    check_choice,
+    check_each,
+    check_integer,
+    check_kind,
+    check_number,
+    check_shape,
+)
 
 
 class TiedDense(keras.layers.Layer):
@@ -206,3 +215,150 @@ def _from_tiles(tiles, stride):
     height, width, channels = tiles.shape[1], tiles.shape[2], tiles.shape[3] // stride**2
     pixels = ops.reshape(tiles, (-1, height, width, stride, stride, channels))
     return ops.reshape(ops.transpose(pixels, (0, 1, 3, 2, 4, 5)), (-1, height * stride, width * stride, channels))
+
+
+@keras.saving.register_keras_serializable("helpers")
+class RandomBits(keras.layers.Layer):
+    """Turns the first numbers of a normal latent vector into random bits, −1 or +1, by their sign.
+
+    Parameters
+    ----------
+    bits : int
+        How many.
+
+    Notes
+    -----
+    Maps (n, latent_dim) to (n, latent_dim). A generator behind it is continuous in each of 2^bits pieces of the latent
+    space, and may jump from one to the next.
+    """
+
+    def __init__(self, bits, **kwargs):
+        super().__init__(**kwargs)
+        self.bits = check_integer("bits", bits, low=0)
+
+    def call(self, latents):
+        """Return latents whose first `bits` numbers are −1 or +1."""
+        check_shape("latents", latents, (None, None))
+        if latents.shape[1] < self.bits:
+            raise ValueError(f"latents: got {latents.shape[1]} numbers a row, expected at least the {self.bits} bits.")
+        return ops.concatenate([ops.sign(latents[:, : self.bits]), latents[:, self.bits :]], axis=1)
+
+    def get_config(self):
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "bits": self.bits}
+
+
+@keras.saving.register_keras_serializable("helpers")
+class FourierFeatures(keras.layers.Layer):
+    """Adds sines and cosines of the inputs, with which a network can follow detail finer than its weights' scale.
+
+    Parameters
+    ----------
+    frequencies : sequence of float
+        In half-turns a unit: sin(πfx) and cos(πfx) of each input number x.
+
+    References
+    ----------
+    Tancik et al. (2020), "Fourier Features Let Networks Learn High Frequency Functions in Low Dimensional Domains".
+    """
+
+    def __init__(self, frequencies, **kwargs):
+        super().__init__(**kwargs)
+        self.frequencies = tuple(check_each("frequencies", frequencies, check_number))
+
+    def call(self, points):
+        """Return (n, d + 2·d·len(frequencies)) for points (n, d)."""
+        check_shape("points", points, (None, None))
+        angles = [np.pi * frequency * points for frequency in self.frequencies]
+        waves = [wave(angle) for angle in angles for wave in (ops.sin, ops.cos)]
+        return ops.concatenate([points, *waves], axis=-1)
+
+    def get_config(self):
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "frequencies": self.frequencies}
+
+
+@keras.saving.register_keras_serializable("helpers")
+class Pack(keras.layers.Layer):
+    """Joins neighbouring points of a batch into one input, so that a discriminator judges several at once.
+
+    Parameters
+    ----------
+    size : int
+        Points in a pack; the batch must be a multiple of it.
+
+    References
+    ----------
+    Lin et al. (2018), "PacGAN: The power of two samples in generative adversarial networks".
+    """
+
+    def __init__(self, size, **kwargs):
+        super().__init__(**kwargs)
+        self.size = check_integer("size", size, low=1)
+
+    def call(self, points):
+        """Return (n / size, size · d) for points (n, d)."""
+        check_shape("points", points, (None, None))
+        if points.shape[0] % self.size:
+            raise ValueError(f"points: got {points.shape[0]} rows, expected a multiple of the {self.size} in a pack.")
+        return ops.reshape(points, (-1, self.size * points.shape[-1]))
+
+    def compute_output_spec(self, points):
+        """Return the shape and dtype of the output."""
+        return keras.KerasTensor((None, self.size * points.shape[-1]), points.dtype)
+
+    def get_config(self):
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "size": self.size}
+
+
+def dense_network(input_shape, units, outputs, activation="leaky_relu", normalise=False, name=None):
+    """Return a fully connected network with a linear last layer, such as an encoder or a discriminator.
+
+    Parameters
+    ----------
+    input_shape : tuple
+        Of one input.
+    units : sequence of int
+        Hidden units, layer by layer.
+    outputs : int
+        Numbers that come out.
+    activation : str, default="leaky_relu"
+        Keras name of the hidden activation; "leaky_relu" has slope 0.2.
+    normalise : bool, default=False
+        Layer normalisation before each hidden activation.
+    name : str, optional
+        Of the network.
+
+    Returns
+    -------
+    keras.Sequential
+        Inputs (n, *input_shape) → (n, outputs).
+    """
+    outputs = check_integer("outputs", outputs, low=1)
+    check_kind("name", name, (str, type(None)), "a name, or None")
+    hidden = hidden_layers("units", units, activation, normalise)
+    return keras.Sequential(
+        [
+            keras.Input(tuple(check_each("input_shape", input_shape, check_integer, low=1))),
+            keras.layers.Flatten(),
+            *hidden,
+            keras.layers.Dense(outputs),
+        ],
+        name=name,
+    )
+
+
+def hidden_layers(name, units, activation, normalise):
+    """Return a dense layer for each size, layer normalisation if wanted, and the activation."""
+    layers, activation = keras.layers, check_activation("activation", activation)
+    check_choice("normalise", normalise, (False, True))
+    return [
+        layer
+        for size in check_each(name, units, check_integer, low=1)
+        for layer in (
+            layers.Dense(size),
+            *([layers.LayerNormalization()] if normalise else []),
+            layers.Activation(activation),
+        )
+    ]

@@ -84,6 +84,25 @@ def predict_labels(images):
     return _classify(images)[1].argmax(axis=1)
 
 
+def look(images):
+    """Return what the classifier makes of each image: its features, and the digit that it sees.
+
+    Parameters
+    ----------
+    images : array_like of shape (n, 28, 28, 1), (n, 28, 28) or (n, 784)
+        Grey levels in [0, 1], n >= 1.
+
+    Returns
+    -------
+    features : ndarray of float64, shape (n, 128)
+        Those of `features`, for sums that keep their digits.
+    labels : ndarray of int, shape (n,)
+        Those of `predict_labels`.
+    """
+    features, logits = _classify(images)
+    return np.float64(features), logits.argmax(axis=1)
+
+
 def class_shares(images):
     """Return the share of images that the classifier puts in each class; a small share is a sign of mode collapse.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import HTML
+from IPython.display import HTML, Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -164,7 +164,7 @@ def _check_curves(series, references):
         check_number(f"references[{label!r}]", height)
 
 
-FILM = """<div class="film" role="group" aria-label="{alt}">
+_FILM = """<div class="film" role="group" aria-label="{alt}">
 <img alt="{alt}" src="data:image/png;base64,{first}" style="max-width: 100%; width: {width}px; {style}"><br>
 <button type="button">Play</button>
 <input type="range" min="0" max="{last}" value="{last}" aria-label="{unit}">
@@ -194,6 +194,34 @@ FILM = """<div class="film" role="group" aria-label="{alt}">
 </div>"""
 
 
+def table(head, rows):
+    """Return a table, as a notebook shows it.
+
+    Parameters
+    ----------
+    head : sequence of str
+        Above the columns.
+    rows : iterable of sequence
+        One entry a column; numbers are written as ``str`` writes them, so that most come formatted.
+
+    Returns
+    -------
+    IPython.display.Markdown
+
+    Raises
+    ------
+    ValueError
+        If a row is longer or shorter than the head.
+    """
+    head, lines = list(check_kind("head", head, Sequence, "the words above the columns")), []
+    for number, row in enumerate(rows):
+        cells = list(map(str, check_kind(f"rows[{number}]", row, Sequence, "one entry a column")))
+        if len(cells) != len(head):
+            raise ValueError(f"rows[{number}]: got {len(cells)} entries, expected {len(head)}, one a column.")
+        lines.append(cells)
+    return Markdown("\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *lines)))
+
+
 def film(frames, alt, unit="step"):
     """Return pictures as a film with a play button and a slider, which needs no kernel; it does not start by itself.
 
@@ -217,7 +245,7 @@ def film(frames, alt, unit="step"):
     sheets = _sheets(frames)
     pictures = [_encode(sheet) for sheet in sheets]
     arrays = [sheet.shape[1] for sheet in sheets if isinstance(sheet, np.ndarray)]
-    page = FILM.format(
+    page = _FILM.format(
         alt=html.escape(alt),
         unit=html.escape(unit),
         first=pictures[-1],

@@ -6,11 +6,11 @@ import numpy as np
 
 from helpers.checks import check_kind
 
-UNBOUNDED = (-np.inf, np.inf)
+_UNBOUNDED = (-np.inf, np.inf)
 FAR = 1e4  # a large weight; its square is one at which whatever saturates has done so
-PRODUCTS = ("dot_general", "conv_general_dilated")
-TRIES, FEW = 8, 16
-NAN = "NaN"  # what a variable says of another one: whether it is no number
+_PRODUCTS = ("dot_general", "conv_general_dilated")
+_TRIES, FEW = 8, 16
+_NAN = "NaN"  # what a variable says of another one: whether it is no number
 BATCH = 5040  # rows that a network is thought to get, of which nothing is computed: whole packs of any size to ten
 # Primitives that hand numbers on as they are, or leave some of them out.
 KEEP = {
@@ -52,7 +52,7 @@ def output_range(network):
         layer, in a model inside the model, in an operation, or before a layer that only reshapes, rescales or casts.
     """
     program = _program(check_kind("network", network, keras.Model, "a keras.Model"))
-    return _run(program, [UNBOUNDED] * len(program.invars))[0]
+    return _run(program, [_UNBOUNDED] * len(program.invars))[0]
 
 
 def _program(network):
@@ -100,7 +100,7 @@ def _is_linear(variable, makers):
     name = maker.primitive.name
     if name in ("add", "sub"):
         return any(_is_linear(operand, makers) for operand in maker.invars)
-    return name in PRODUCTS or (name in KEEP and _is_linear(maker.invars[0], makers))
+    return name in _PRODUCTS or (name in KEEP and _is_linear(maker.invars[0], makers))
 
 
 def _stopped(network, places):
@@ -117,7 +117,7 @@ def _stopped(network, places):
         return np.asarray(network.stateless_call(weights, others, inputs, training=False)[0])
 
     stopped = []
-    for _ in range(TRIES):
+    for _ in range(_TRIES):
         directions = [rng.normal(size=weights[place].shape) for place in places]
         with np.errstate(all="ignore"):
             stopped.append(np.abs(outputs(directions, FAR) - outputs(directions, FAR**2)) < 1)
@@ -147,26 +147,26 @@ def _look(known, operand):
     """Return the range of a variable, or of a number that stands in the program."""
     if hasattr(operand, "val"):
         return float(np.min(operand.val)), float(np.max(operand.val))
-    return known.get(operand, UNBOUNDED)
+    return known.get(operand, _UNBOUNDED)
 
 
 def _apply(equation, operands, totals):
-    """Return the ranges of what one equation gives; `totals` notes of which numbers a variable is the sum, or `NAN`."""
+    """Return the ranges of what one equation gives; `totals` notes of which numbers a variable is the sum."""
     inner = next((equation.params[name] for name in ("jaxpr", "call_jaxpr") if name in equation.params), None)
     inner = getattr(inner, "jaxpr", inner)
     if inner is not None and len(inner.invars) == len(operands):
         return _run(inner, operands)
     if not equation.invars:  # such as a count from 0
-        return [UNBOUNDED] * len(equation.outvars)
+        return [_UNBOUNDED] * len(equation.outvars)
     name, first, last = equation.primitive.name, equation.invars[0], equation.invars[-1]
     if name == "reduce_sum":
         totals[equation.outvars[0]] = first
-        return [(0.0, np.inf) if operands[0][0] >= 0 else UNBOUNDED]
+        return [(0.0, np.inf) if operands[0][0] >= 0 else _UNBOUNDED]
     if name in KEEP and not hasattr(first, "val") and first in totals:
         totals[equation.outvars[0]] = totals[first]
     if name == "ne" and first is last:
-        totals[equation.outvars[0]] = NAN  # a number differs from itself where it is none
-    if name == "select_n" and not hasattr(first, "val") and totals.get(first) == NAN:
+        totals[equation.outvars[0]] = _NAN  # a number differs from itself where it is none
+    if name == "select_n" and not hasattr(first, "val") and totals.get(first) == _NAN:
         return [operands[1]]
     if name == "reduce_window_sum":
         low, high = operands[0]
@@ -177,7 +177,7 @@ def _apply(equation, operands, totals):
     if name == "div" and operands[0][0] >= 0 and not hasattr(last, "val") and totals.get(last) is first:
         return [(0.0, 1.0)]  # shares of a whole: a softmax
     rule = RULES.get(name)
-    return [rule(*operands) if rule else UNBOUNDED] * len(equation.outvars)
+    return [rule(*operands) if rule else _UNBOUNDED] * len(equation.outvars)
 
 
 def _corners(operation):
@@ -187,14 +187,14 @@ def _corners(operation):
         """Return the range."""
         with np.errstate(all="ignore"):
             ends = np.array([operation(x, y) for x in a for y in b])
-        return UNBOUNDED if np.isnan(ends).any() else (float(ends.min()), float(ends.max()))
+        return _UNBOUNDED if np.isnan(ends).any() else (float(ends.min()), float(ends.max()))
 
     return rule
 
 
 def _divide(a, b):
     """Return the range of a / b; there is none where b may be 0."""
-    return UNBOUNDED if b[0] <= 0 <= b[1] else _corners(np.divide)(a, b)
+    return _UNBOUNDED if b[0] <= 0 <= b[1] else _corners(np.divide)(a, b)
 
 
 def _bounded(function):
@@ -204,7 +204,7 @@ def _bounded(function):
         """Return the range."""
         with np.errstate(all="ignore"):
             ends = [float(function(end)) for end in np.float64(a)]
-        return UNBOUNDED if np.isnan(ends).any() else tuple(ends)
+        return _UNBOUNDED if np.isnan(ends).any() else tuple(ends)
 
     return rule
 

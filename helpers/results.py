@@ -12,8 +12,8 @@ from helpers.checks import check_kind
 
 # An installed package carries the results inside it, where pyproject.toml puts them; a clone has them beside it.
 INSTALLED = Path(__file__).with_name("stored")
-CLONED = Path(__file__).parents[1] / "experiments" / "results"
-RESULTS = INSTALLED if INSTALLED.is_dir() else CLONED
+_CLONED = Path(__file__).parents[1] / "experiments" / "results"
+RESULTS = INSTALLED if INSTALLED.is_dir() else _CLONED
 PART = re.compile(r"[\w.-]+(?<!\.json)(?<!\.npz)")
 
 
@@ -125,5 +125,5 @@ def _mend(file, name):
     hint = f"There is {', '.join(like)}. " if like else ""
     if file.parent == INSTALLED:
         return hint + "Install the book's package again, with pip's --force-reinstall --no-deps."
-    again = f"; `python -m experiments.{name}` makes it anew" if (CLONED.parent / f"{name}.py").is_file() else ""
+    again = f"; `python -m experiments.{name}` makes it anew" if (_CLONED.parent / f"{name}.py").is_file() else ""
     return f"{hint}`git checkout -- experiments/results/{file.name}` brings back the book's own{again}."

@@ -12,8 +12,8 @@ import numpy as np
 from helpers.checks import check_array, check_choice
 
 FORMATS = ("float16", "int8")
-ZEROS = "too small for the format. Keras's model.save_weights keeps it."
-MEND = "Copy it anew from where it came, or write it anew with save_weights."
+_ZEROS = "too small for the format. Keras's model.save_weights keeps it."
+_MEND = "Copy it anew from where it came, or write it anew with save_weights."
 
 
 def save_weights(path, weights, stored_as="float16"):
@@ -46,14 +46,14 @@ def save_weights(path, weights, stored_as="float16"):
     arrays = {}
     for index, weight in enumerate(_check_weights(weights)):
         if stored_as == "int8" and weight.ndim == 2:
-            scale = _column_scale(weight)
+            scale = column_scale(weight)
             arrays[f"{index}_scale"] = scale
             arrays[f"{index}_int8"] = stored = np.round(weight / scale).astype("int8")
         else:
             arrays[f"{index}_float16"] = stored = _to_float16(index, weight)
         if weight.any() and not stored.any():
             largest = np.abs(weight).max()
-            warnings.warn(f"weights: number {index}, at most {largest:g}, is stored as zeros: {ZEROS}", stacklevel=2)
+            warnings.warn(f"weights: number {index}, at most {largest:g}, is stored as zeros: {_ZEROS}", stacklevel=2)
     with replacing(path) as partial:
         np.savez_compressed(partial, **arrays)
 
@@ -86,7 +86,7 @@ def _check_weights(weights):
     return checked
 
 
-def _column_scale(weight):
+def column_scale(weight):
     """Return for each column the step between two neighbouring integers, float32, never 0."""
     largest = np.abs(weight).max(axis=0)
     # Below the least normal number steps are so coarse that integers would leave their range.
@@ -142,7 +142,7 @@ def _replacing(path):
             partial.unlink()
 
 
-def load_weights(path, *, mend=MEND):
+def load_weights(path, *, mend=_MEND):
     """Read what `save_weights` wrote.
 
     Parameters
@@ -183,7 +183,7 @@ def _restore(arrays, index):
     return None
 
 
-def read_arrays(path, *, mend=MEND):
+def read_arrays(path, *, mend=_MEND):
     """Read a whole ``.npz`` file, and nothing that would have to be unpickled.
 
     Parameters

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
-from experiments import code_distributions, record
+from experiments import code_distributions
+from experiments.harness import record
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from experiments import record
+from experiments.harness import record
 from tools.pages import ROOT
 from tools.sphinx_book import gather
 

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import conditional, gans
+from helpers import gans
+from helpers.gans import conditional
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.uniform(size=(40, 28, 28, 1)).astype("float32")
@@ -58,15 +59,50 @@ def test_both_networks_have_the_activation_asked_for():
 
 def test_pairs_train_and_survive_a_file(tmp_path):
     keras.utils.set_random_seed(0)
-    gan = gans.GAN(*conditional.conditional_networks(4, (8,), (8,)))
-    gan.compile(keras.optimizers.Adam(), keras.optimizers.Adam(), loss="relativistic", r1=0.3, r2=0.3)
-    rows = conditional.pair(IMAGES, LABELS)
-    gan.fit(rows, batch_size=8, epochs=1, verbose=0)
+    gan = compiled(conditional.ConditionalGAN(*conditional.conditional_networks(4, (8,), (8,))))
+    gan.fit(IMAGES, LABELS, batch_size=8, epochs=1, verbose=0)
     gan.save(tmp_path / "gan.keras")
     loaded = keras.saving.load_model(tmp_path / "gan.keras")
     for model in (gan, loaded):
-        model.fit(rows, batch_size=8, epochs=2, initial_epoch=1, verbose=0)
+        model.fit(IMAGES, LABELS, batch_size=8, epochs=2, initial_epoch=1, verbose=0)
     assert np.array_equal(gan.sample(5, seed=3), loaded.sample(5, seed=3))
+
+
+def compiled(gan):
+    """Return a GAN, compiled."""
+    gan.compile(keras.optimizers.Adam(), keras.optimizers.Adam(), loss="relativistic", r1=0.3, r2=0.3)
+    return gan
+
+
+def test_images_with_labels_are_what_an_ordinary_gan_of_pairs_sees():
+    models = []
+    for make in (gans.GAN, conditional.ConditionalGAN):
+        keras.utils.set_random_seed(0)
+        models.append(compiled(make(*conditional.conditional_networks(4, (8,), (8,)))))
+    plain, own = models
+    plain.fit(conditional.pair(IMAGES, LABELS), batch_size=8, verbose=0)
+    own.fit(IMAGES, LABELS, batch_size=8, verbose=0)
+    assert np.array_equal(own.sample(5, seed=3), conditional.split(plain.sample(5, seed=3))[0])
+
+
+def test_other_images_and_classes(tmp_path):
+    networks = conditional.conditional_networks(4, (8,), (8,), classes=3, image_shape=(4, 6, 3))
+    gan = compiled(conditional.ConditionalGAN(*networks, image_shape=(4, 6, 3)))
+    images, labels = RNG.uniform(size=(16, 4, 6, 3)).astype("float32"), np.arange(16) % 3
+    gan.fit(images, labels, batch_size=8, verbose=0)
+    assert gan.classes == 3
+    assert gan.sample(5, seed=0).shape == (5, 4, 6, 3)
+    wanted = gan.sample(6, seed=0, labels=[0, 1, 2, 0, 1, 2])
+    latents = conditional.ask([0, 1, 2, 0, 1, 2], 7, seed=0, classes=3)
+    made, drawn = conditional.split(gan.predict(latents, verbose=0), (4, 6, 3))
+    assert np.array_equal(wanted, made)
+    assert np.array_equal(drawn, [0, 1, 2, 0, 1, 2])
+    assert np.array_equal(gan.sample(2, seed=0, labels=1), gan.sample(2, seed=0, labels=[1, 1]))
+
+
+def wrong_gan(**changes):
+    """Return a conditional GAN of small networks, made with changed arguments."""
+    return conditional.ConditionalGAN(*conditional.conditional_networks(4, (8,), (8,)), **changes)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +113,20 @@ def test_pairs_train_and_survive_a_file(tmp_path):
         (lambda: conditional.pair(IMAGES, LABELS + 0.5), "labels: got fractions such as 0.5"),
         (lambda: conditional.pair(IMAGES, np.eye(10)[LABELS]), r"labels: got shape \(40, 10\).*argmax"),
         (lambda: conditional.pair(IMAGES * 255, LABELS), "images: got values from"),
-        (lambda: conditional.split(np.zeros((3, 784))), r"rows: got shape \(3, 784\), expected \(n, 794\)"),
-        (lambda: conditional.split(np.zeros((3, 794))), "rows: the last 10 numbers are not one-hot"),
+        (lambda: conditional.split(np.zeros((3, 784))), r"rows: got shape \(3, 784\), expected \(n, 784 pixels"),
+        (lambda: conditional.split(np.zeros((3, 794))), "rows: the numbers behind the pixels are not one-hot"),
+        (
+            lambda: conditional.pair(IMAGES[..., :14, :], LABELS),
+            r"images: got shape \(40, 28, 14, 1\), expected",
+        ),
+        (lambda: conditional.pair(IMAGES, LABELS, classes=5), "labels: got values from 0 to 9, expected 0 to 4"),
+        (lambda: wrong_gan(image_shape=(28, 28, 3)), "image_shape: got .* leaves -1558 of the 794"),
+        (
+            lambda: wrong_gan().sample(2, seed=0, labels=[1, 2, 3]),
+            "labels: got 3 labels, expected one for each",
+        ),
+        (lambda: wrong_gan().sample(2, seed=0, labels=10), "labels: got values from 10 to 10, expected 0 to 9"),
+        (lambda: compiled(wrong_gan()).fit(IMAGES), "labels: got"),
         (lambda: conditional.split(255 * conditional.pair(IMAGES, LABELS)), "rows: got values from 0 to 25"),
         (lambda: conditional.one_hot([1, 2], 2.0), "count: got 2.0, expected an integer >= 0"),
         (lambda: conditional.ask(LABELS, 10, seed=0), "latent_dim: got 10, expected an integer >= 11"),

@@ -359,3 +359,7 @@ def test_a_mixture_is_a_pair_of_its_centers_and_its_spread():
     assert centers.tolist() == [[0, 1]]
     assert std == 2.0
     assert repr(mixture) == "Mixture(centers=array([[0, 1]]), std=2.0)"
+
+
+def test_first_of_each_class_is_in_the_order_of_the_classes():
+    assert datasets.first_of_each([2, 0, 2, 1, 0]).tolist() == [1, 3, 0]

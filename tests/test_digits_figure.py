@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from helpers import conditional, metrics, results
-from helpers.widgets import digits_on_request, networks
+from helpers import metrics, results
+from helpers.gans import conditional
+from helpers.widgets import digits_on_request, packing
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +35,11 @@ def test_narrow_layer_is_exact_in_the_components_it_keeps():
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(50, 3)) @ rng.normal(size=(3, 7))  # of rank 3
     kernel, bias = rng.normal(size=(7, 5)), rng.normal(size=5)
-    first, second, constant = networks.narrow(inputs, kernel, bias, 3, weights=rng.uniform(1, 2, size=5))
+    first, second, constant = packing.narrow(inputs, kernel, bias, 3, weights=rng.uniform(1, 2, size=5))
     np.testing.assert_allclose(inputs @ first @ second + constant, inputs @ kernel + bias, atol=1e-9)
 
 
 def test_directions_are_orthonormal():
-    directions = np.array(digits_on_request.stored()["directions"])
+    directions = np.array(digits_on_request._traits()["directions"])
     assert directions.shape == (2, 16)
     np.testing.assert_allclose(directions @ directions.T, np.eye(2), atol=1e-5)

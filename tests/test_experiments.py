@@ -18,11 +18,11 @@ from experiments import (
     ladder,
     mixture_remedies,
     mixtures,
-    record,
     sizes,
     stacked_mnist,
     vae_bounds,
 )
+from experiments.harness import record
 from helpers import datasets, metrics
 
 
@@ -443,7 +443,7 @@ def test_the_reported_distances_of_the_smallest_gan(mnist, reported_sizes):
             run for run in reported_sizes["gans"] if [run["generator"], run["discriminator"], run["seed"]] == key
         ]
         for part, distance in sizes.measure(sizes.load(seed), real).items():
-            # The weights are stored as float16, and were measured before that.
+            # The weights are stored as 8-bit integers, and were measured before that.
             assert np.isclose(distance, reported[part], rtol=5e-3)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import fair_mixtures
-from helpers import gans, points
+from helpers import gans, training
 
 ON_ITS_OWN = {
     "non-saturating": dict(loss="non_saturating"),
@@ -27,16 +27,16 @@ def trained(program, name, steps):
 def on_its_own(program, name, steps):
     """Return the same of a `gans.GAN` whose rate falls by a schedule of Keras, step by step."""
     keras.utils.set_random_seed(100)
-    gan = gans.GAN(*points.point_networks(), seed=100)
+    gan = gans.GAN(*gans.point_networks(), seed=100)
     schedule = keras.optimizers.schedules.CosineDecay(1e-3, steps)
     adams = [keras.optimizers.Adam(schedule, beta_1=0.0, beta_2=0.99) for _ in range(2)]
     gan.compile(*adams, **ON_ITS_OWN[name])
-    state, data = gans.Values.of(gan).state(), fair_mixtures.training_points()[0]
+    state, data = training.Values.of(gan).state(), fair_mixtures.training_points()[0]
     for number in range(steps):
         key = jax.random.fold_in(jax.random.key(100), number)
         rows = jax.random.randint(key, (128,), 0, len(data))
         _, state = gan.train_step(state, data[np.asarray(rows)])
-    gans.Values(gan, state).assign()
+    training.Values(gan, state).assign()
     return gan.generator.get_weights()
 
 

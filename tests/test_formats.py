@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import xml.etree.ElementTree as xml
 
 import matplotlib
@@ -98,6 +99,27 @@ def test_pixels_are_light_and_look_alike():
     assert len(light) < len(heavy) / 2
     before, after = (np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int) for png in (heavy, light))
     assert np.abs(after - before).max() <= 24
+
+
+def test_greys_are_lighter_still_and_look_alike():
+    plt.style.use(plots.STYLE)
+    heavy = print_figure(digits())
+    light = Image.open(io.BytesIO(formats.with_palette(heavy)))
+    before, after = (np.asarray(image.convert("RGB")).astype(int) for image in (Image.open(io.BytesIO(heavy)), light))
+    assert len(light.getcolors()) <= 64
+    assert np.abs(after - before).max() <= 4
+
+
+def test_drawing_is_in_one_line_and_keeps_its_places():
+    def places(svg):
+        paths = [part.get("d") for part in xml.fromstring(svg).iter() if part.get("d")]
+        return np.array([float(number) for path in paths for number in re.findall(r"-?[\d.]+", path)])
+
+    figure = waves()
+    before, after = print_figure(figure, "svg"), formats.as_svg(figure)
+    assert "\n" not in after
+    assert len(after) < 0.9 * len(before)
+    assert np.allclose(places(before), places(after), rtol=0, atol=0.0051)
 
 
 SET_UP = """import matplotlib.pyplot as plt, numpy as np

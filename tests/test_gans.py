@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import gans
+from helpers import datasets, gans, training
 
 RNG = np.random.default_rng(0)
 REAL, FAKE = RNG.normal(size=(2, 8)).astype("float32")
@@ -179,7 +179,7 @@ def half_step(gan, player):
 
     @jax.jit
     def step(state):
-        values = gans.Values(gan, state)
+        values = training.Values(gan, state)
         getattr(gan, f"_train_{player}")(values, real_images(8))
         return values.state()
 
@@ -188,7 +188,7 @@ def half_step(gan, player):
 
 def weights_in(gan, state):
     """Return the weights of G and of D, BatchNorm statistics included, in a trainer's state."""
-    values = gans.Values(gan, state)
+    values = training.Values(gan, state)
     return arrays(gan.generator.weights, values), arrays(gan.discriminator.weights, values)
 
 
@@ -209,7 +209,7 @@ def test_a_step_of_one_network_leaves_the_other_bit_identical(loss):
 
 def test_each_step_draws_fresh_noise():
     gan = small_gan()
-    values = gans.Values(gan, state_of(gan))
+    values = training.Values(gan, state_of(gan))
     draws = [np.asarray(gan._latents(values, 8)) for _ in range(3)]
     assert not np.array_equal(draws[0], draws[1])
     assert not np.array_equal(draws[1], draws[2])
@@ -217,11 +217,11 @@ def test_each_step_draws_fresh_noise():
 
 def test_dropout_masks_differ_between_the_two_steps():
     gan = small_gan()
-    (mask,) = gans.noise_states(gan.discriminator)
+    (mask,) = training.noise_states(gan.discriminator)
     states = [state_of(gan)]
     for player in ("discriminator", "generator"):
         states.append(half_step(gan, player)(states[-1]))
-    counts = [int(gans.Values(gan, state)[mask][1]) for state in states]
+    counts = [int(training.Values(gan, state)[mask][1]) for state in states]
     assert counts[0] < counts[1] < counts[2]
 
 
@@ -234,7 +234,7 @@ def test_batch_norm_statistics_are_those_of_the_batches_seen():
     expected = np.zeros(8)
     for batch in hidden:  # real first, then fake
         expected = norm.momentum * expected + (1 - norm.momentum) * np.mean(batch, axis=0)
-    values = gans.Values(gan, half_step(gan, "discriminator")(state_of(gan)))
+    values = training.Values(gan, half_step(gan, "discriminator")(state_of(gan)))
     np.testing.assert_allclose(values[norm.moving_mean], expected, atol=1e-6)
 
 
@@ -279,7 +279,7 @@ def test_fit_equals_steps_written_by_hand():
 
     images, gan = real_images(16), small_gan_with_sgd()
     values = state_of(gan)
-    batches = gans.ShuffledBatches(images, 8, seed=0)
+    batches = datasets.ShuffledBatches(images, 8, seed=0)
     step = jax.jit(gan.train_step)
     for index in range(2):
         logs, values = step(values, batches[index])

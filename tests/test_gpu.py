@@ -6,7 +6,7 @@ import pytest
 from nbformat import v4
 from test_tools import chapter
 
-from experiments import record
+from experiments.harness import record
 from tools import gpu
 from tools.execute import read_source
 

@@ -5,7 +5,9 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import autoencoders, datasets, diffusion, gans, hybrids, ladder, layers, points, ranges
+from experiments import ladder_network
+from helpers import autoencoders, datasets, diffusion, gans, layers, ranges
+from helpers.gans import hybrids
 
 RNG = np.random.default_rng(0)
 ROWS = (RNG.random((40, 12)) < 0.3).astype("float32")
@@ -45,7 +47,7 @@ def diffuser():
 
 def steps():
     """Return a ladder network."""
-    model = ladder.LadderNetwork((12, 6, 3), (1, 1, 1), labelled=3)
+    model = ladder_network.LadderNetwork((12, 6, 3), (1, 1, 1), labelled=3)
     model.compile("adam")
     return model
 
@@ -445,7 +447,7 @@ def test_an_end_that_nothing_bounds_is_none_that_stops_growing(end):
 @pytest.mark.parametrize("size", [3, 7, 10])
 def test_a_discriminator_that_counts_and_packs_has_no_bounds(size):
     numbers = keras.layers.Lambda(lambda x: x * keras.ops.arange(12, dtype="float32"), output_shape=(12,))
-    judge = keras.Sequential([Input((12,)), numbers, points.Pack(size), Dense(1)])
+    judge = keras.Sequential([Input((12,)), numbers, layers.Pack(size), Dense(1)])
     assert ranges.output_range(judge) == (-np.inf, np.inf)
     assert not ranges.saturates(judge)
 

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import gans, hybrids
+from helpers import gans, training
+from helpers.gans import hybrids
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.uniform(0.1, 0.9, size=(48, 3, 3, 1)).astype("float32")
@@ -69,12 +70,12 @@ def part(model, name, *arguments):
 
     @jax.jit
     def step(state):
-        values = gans.Values(model, state)
+        values = training.Values(model, state)
         seen = getattr(model, f"_train_{name}")(values, IMAGES[:8], *arguments)
         return values.state(), seen
 
-    state, seen = step(gans.Values.of(model).state())
-    return gans.Values(model, state), seen
+    state, seen = step(training.Values.of(model).state())
+    return training.Values(model, state), seen
 
 
 # --- Losses ----------------------------------------------------------------------------------------------------------
@@ -217,7 +218,7 @@ def test_each_part_of_a_step_moves_only_its_own_networks(kind):
 def test_each_part_draws_fresh_noise(kind):
     model = small(kind)
     values, _ = part(model, "discriminator")
-    for state in gans.noise_states(model)[:1] + gans.noise_states(model.discriminator):
+    for state in training.noise_states(model)[:1] + training.noise_states(model.discriminator):
         assert not np.array_equal(values[state], state.numpy())
 
 

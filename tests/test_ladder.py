@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import datasets, ladder
+from experiments import ladder_network
+from helpers import datasets
 
 WIDTHS, WEIGHTS = (12, 8, 5, 3), (4.0, 3.0, 2.0, 1.0)
 
@@ -20,7 +21,7 @@ def rng():
 def network():
     """A small ladder network whose weights are all different from their start."""
     keras.utils.set_random_seed(0)
-    network = ladder.LadderNetwork(WIDTHS, WEIGHTS, labelled=4)
+    network = ladder_network.LadderNetwork(WIDTHS, WEIGHTS, labelled=4)
     noise = np.random.default_rng(1)
     network.set_weights(
         [w + 0.3 * noise.normal(size=w.shape) if w.dtype == np.float32 else w for w in network.get_weights()]
@@ -41,7 +42,7 @@ def standardise(z):
 
 def test_normalise(rng):
     z = rng.normal(3, 2, size=(50, 4)).astype("float32")
-    for got, expected in zip(ladder.normalise(z), standardise(z), strict=True):
+    for got, expected in zip(ladder_network.normalise(z), standardise(z), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -53,7 +54,7 @@ def test_combinator_is_linear_in_z_with_centre_and_slope_from_above(rng):
         return b[0] / (1 + np.exp(-(b[1] * u + b[2]))) + b[3] * u + b[4]
 
     np.testing.assert_allclose(
-        ladder.combine(z, u, a), (z - half(a[:5])) * half(a[5:]) + half(a[:5]), rtol=1e-4, atol=1e-5
+        ladder_network.combine(z, u, a), (z - half(a[:5])) * half(a[5:]) + half(a[:5]), rtol=1e-4, atol=1e-5
     )
 
 
@@ -87,7 +88,9 @@ def test_denoising_errors(network, images):
     signal /= signal.sum(axis=1, keepdims=True)
     expected = {}
     for layer in (3, 2, 1, 0):
-        guess = np.asarray(ladder.combine(noisy["z"][layer], standardise(signal)[0], network.combinators[layer]))
+        guess = np.asarray(
+            ladder_network.combine(noisy["z"][layer], standardise(signal)[0], network.combinators[layer])
+        )
         scaled = (guess - np.asarray(clean["mean"][layer])) / np.asarray(clean["deviation"][layer])
         expected[layer] = np.mean((scaled - np.asarray(clean["z"][layer])) ** 2)
         signal = guess @ np.asarray(network.down[layer - 1]) if layer else None
@@ -112,7 +115,7 @@ def test_classifier_is_the_clean_path(network, images):
 
 def test_fit_lowers_both_losses(images):
     keras.utils.set_random_seed(0)
-    network = ladder.LadderNetwork(WIDTHS, WEIGHTS, labelled=4)
+    network = ladder_network.LadderNetwork(WIDTHS, WEIGHTS, labelled=4)
     network.compile(keras.optimizers.Adam(0.01))
     batches = datasets.SemiSupervisedBatches(images[:4], np.array([0, 1, 2, 0]), images[4:], 4, 20)
     history = network.fit(batches, epochs=60, shuffle=False, verbose=0).history
@@ -123,28 +126,26 @@ def test_fit_lowers_both_losses(images):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: ladder.LadderNetwork(WIDTHS, (1, 1), labelled=4), "denoising_weights: got 2, expected 4"),
-        (lambda: ladder.LadderNetwork(WIDTHS, 1, labelled=4), "denoising_weights: got 1, expected a sequence"),
+        (lambda: ladder_network.LadderNetwork(WIDTHS, (1, 1), labelled=4), "denoising_weights: got 2, expected 4"),
+        (lambda: ladder_network.LadderNetwork(WIDTHS, 1, labelled=4), "denoising_weights: got 1, expected a sequence"),
         (
-            lambda: ladder.LadderNetwork(WIDTHS, (1, 1, 1, -1), labelled=4),
+            lambda: ladder_network.LadderNetwork(WIDTHS, (1, 1, 1, -1), labelled=4),
             "denoising_weights: got -1, expected a finite",
         ),
-        (lambda: ladder.LadderNetwork((12,), (1,), labelled=4), "widths: got 1 entries, expected at least 2"),
-        (lambda: ladder.LadderNetwork(WIDTHS, WEIGHTS, labelled=0), "labelled: got 0"),
+        (lambda: ladder_network.LadderNetwork((12,), (1,), labelled=4), "widths: got 1 entries, expected at least 2"),
+        (lambda: ladder_network.LadderNetwork(WIDTHS, WEIGHTS, labelled=0), "labelled: got 0"),
         (
-            lambda: ladder.LadderNetwork(WIDTHS, WEIGHTS, 4, noise=-0.3),
+            lambda: ladder_network.LadderNetwork(WIDTHS, WEIGHTS, 4, noise=-0.3),
             "noise: got -0.3, expected a finite number >= 0",
         ),
-        (lambda: ladder.LadderNetwork(WIDTHS, WEIGHTS, 4, seed=None), "seed: got None, expected an integer"),
-        (lambda: ladder.dense_classifier(784), "widths: got 784, expected a sequence of numbers"),
-        (lambda: ladder.dense_classifier((784,)), "widths: got 1 entries, expected at least 2"),
-        (lambda: ladder.normalise(np.zeros(3)), r"z: got shape \(3,\), expected \(n, n\)"),
+        (lambda: ladder_network.LadderNetwork(WIDTHS, WEIGHTS, 4, seed=None), "seed: got None, expected an integer"),
+        (lambda: ladder_network.normalise(np.zeros(3)), r"z: got shape \(3,\), expected \(n, n\)"),
         (
-            lambda: ladder.combine(np.zeros((6, 5)), np.zeros((6, 1)), np.zeros((10, 5))),
+            lambda: ladder_network.combine(np.zeros((6, 5)), np.zeros((6, 1)), np.zeros((10, 5))),
             r"u: got shape \(6, 1\), expec",
         ),
         (
-            lambda: ladder.combine(*np.zeros((2, 6, 5)), np.zeros((10, 1))),
+            lambda: ladder_network.combine(*np.zeros((2, 6, 5)), np.zeros((10, 1))),
             r"weights: got shape \(10, 1\), expected \(10",
         ),
     ],
@@ -166,7 +167,7 @@ def test_bad_images_are_named(network, images):
 
 
 def test_more_labelled_images_than_keras_tries_a_graph_with():
-    network = ladder.LadderNetwork((3, 2), (1, 1), labelled=100)
+    network = ladder_network.LadderNetwork((3, 2), (1, 1), labelled=100)
     network.compile("adam")
     images = np.random.default_rng(0).random((120, 3), dtype="float32")
     batches = datasets.SemiSupervisedBatches(images[:100], np.arange(100) % 2, images[100:], 100, 20)

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import KernelDensity
 
-from experiments import real_digits, record
+from experiments import real_digits
+from experiments.harness import record
 from helpers import autoencoders, datasets, metrics
 
 
@@ -497,3 +498,11 @@ def test_sharpness_falls_by_blur_rises_by_noise_and_ignores_contrast():
 def test_black_images_have_no_sharpness():
     with pytest.raises(ValueError, match="images: got only black pixels"):
         metrics.sharpness(np.zeros((3, 28, 28)))
+
+
+def test_look_is_features_and_labels_in_one_go():
+    images = datasets.load_mnist().test_images[:5]
+    features, labels = metrics.look(images)
+    assert features.dtype == "float64"
+    assert np.array_equal(features, metrics.features(images))
+    assert np.array_equal(labels, metrics.predict_labels(images))

@@ -261,3 +261,17 @@ def test_bad_arguments_of_a_film_are_named(arguments, message):
 def test_a_film_without_frames_is_refused():
     with pytest.raises(ValueError, match="frames: got no frame"):
         plots.film({}, alt="Nothing")
+
+
+def test_a_table_has_a_row_of_dashes_below_its_head():
+    shown = plots.table(["name", "value"], (row for row in (("a", 1), ["b", "2.5"])))
+    assert shown.data == "| name | value |\n| --- | --- |\n| a | 1 |\n| b | 2.5 |"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [([["a"]], r"rows\[0\]: got 1 entries, expected 2"), ([["a", 1], 5], r"rows\[1\]: got 5, expected one entry a")],
+)
+def test_a_row_that_does_not_fit_is_named(rows, message):
+    with pytest.raises(ValueError, match=message):
+        plots.table(["name", "value"], rows)

@@ -5,14 +5,14 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import datasets, gans, points
+from helpers import datasets, gans, layers, training
 
 RNG = np.random.default_rng(0)
 
 
 def test_bits_are_fair_and_the_rest_passes():
     latents = RNG.normal(size=(4000, 5)).astype("float32")
-    out = np.asarray(points.RandomBits(2)(latents))
+    out = np.asarray(layers.RandomBits(2)(latents))
     assert set(np.unique(out[:, :2])) == {-1, 1}
     assert np.array_equal(out[:, 2:], latents[:, 2:])
     assert abs(out[:, :2].mean()) < 0.05
@@ -23,17 +23,17 @@ def test_fourier_features_by_hand():
     expected = np.concatenate(
         [x, np.sin(np.pi * x), np.cos(np.pi * x), np.sin(2 * np.pi * x), np.cos(2 * np.pi * x)], 1
     )
-    np.testing.assert_allclose(points.FourierFeatures((1, 2))(x), expected, atol=1e-5)
+    np.testing.assert_allclose(layers.FourierFeatures((1, 2))(x), expected, atol=1e-5)
 
 
 def test_a_pack_holds_neighbours_of_the_batch():
     x = np.arange(12.0).reshape(6, 2).astype("float32")
-    assert np.array_equal(points.Pack(3)(x), x.reshape(2, 6))
+    assert np.array_equal(layers.Pack(3)(x), x.reshape(2, 6))
 
 
 def build(seed=0, ema=0.9, **kinds):
     keras.utils.set_random_seed(seed)
-    gan = gans.GAN(*points.point_networks(units=(8, 8), **kinds), seed=seed)
+    gan = gans.GAN(*gans.point_networks(units=(8, 8), **kinds), seed=seed)
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 20, 0.5)
     gan.compile(keras.optimizers.Adam(0.01), keras.optimizers.Adam(0.01), loss="relativistic", r1=schedule, ema=ema)
     return gan
@@ -73,9 +73,9 @@ def test_a_scanned_step_is_a_training_step():
     scanned, by_hand = build(), build()
     (log,) = gans.train_scanned([scanned], draw, 1)
     key = jax.random.split(jax.random.key(0), (1, 1))[0, 0]
-    values = gans.Values.of(by_hand)
+    values = training.Values.of(by_hand)
     logs, state = jax.jit(by_hand.train_step)(values.state(), draw(key))
-    gans.Values(by_hand, state).assign()
+    training.Values(by_hand, state).assign()
     assert np.isclose(log["d_loss"][0], logs["d_loss"], rtol=1e-6)
     for a, b in zip(weights_of(scanned), weights_of(by_hand), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
@@ -92,7 +92,7 @@ def test_watch_sees_the_weights_of_its_step():
 
 def test_the_weight_of_a_penalty_follows_its_schedule():
     gan = build()
-    values = gans.Values.of(gan)
+    values = training.Values.of(gan)
     for step in (0, 20, 40):
         values[gan.discriminator_optimizer.iterations] = step
         assert np.isclose(gan._gamma(values, "r1"), 0.1 * 0.5 ** (step / 20))
@@ -112,18 +112,18 @@ def test_networks_and_schedule_survive_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: points.RandomBits(3)(np.zeros((4, 2))), "latents: got 2 numbers a row, expected at least the 3 bits"),
-        (lambda: points.RandomBits(1)(np.zeros(4)), r"latents: got shape \(4,\), expected \(n, n\)"),
-        (lambda: points.FourierFeatures(2), "frequencies: got 2, expected a sequence of numbers"),
-        (lambda: points.FourierFeatures(["1"]), "frequencies: got '1', expected a finite number"),
-        (lambda: points.FourierFeatures((1,))(np.zeros(4)), r"points: got shape \(4,\), expected \(n, n\)"),
-        (lambda: points.Pack(3)(np.zeros((4, 2))), "points: got 4 rows, expected a multiple of the 3 in a pack"),
-        (lambda: points.point_networks(normals=0), "normals: got 0, expected an integer >= 1"),
-        (lambda: points.point_networks(bits=1.5), "bits: got 1.5, expected an integer >= 0"),
-        (lambda: points.point_networks(units=8), "units: got 8, expected a sequence of numbers"),
-        (lambda: points.point_networks(pack=0), "pack: got 0, expected an integer >= 1"),
-        (lambda: points.point_networks(spectral="no"), "spectral: got 'no', expected one of False, True"),
-        (lambda: points.point_networks(dimension=None), "dimension: got None, expected an integer >= 1"),
+        (lambda: layers.RandomBits(3)(np.zeros((4, 2))), "latents: got 2 numbers a row, expected at least the 3 bits"),
+        (lambda: layers.RandomBits(1)(np.zeros(4)), r"latents: got shape \(4,\), expected \(n, n\)"),
+        (lambda: layers.FourierFeatures(2), "frequencies: got 2, expected a sequence of numbers"),
+        (lambda: layers.FourierFeatures(["1"]), "frequencies: got '1', expected a finite number"),
+        (lambda: layers.FourierFeatures((1,))(np.zeros(4)), r"points: got shape \(4,\), expected \(n, n\)"),
+        (lambda: layers.Pack(3)(np.zeros((4, 2))), "points: got 4 rows, expected a multiple of the 3 in a pack"),
+        (lambda: gans.point_networks(normals=0), "normals: got 0, expected an integer >= 1"),
+        (lambda: gans.point_networks(bits=1.5), "bits: got 1.5, expected an integer >= 0"),
+        (lambda: gans.point_networks(units=8), "units: got 8, expected a sequence of numbers"),
+        (lambda: gans.point_networks(pack=0), "pack: got 0, expected an integer >= 1"),
+        (lambda: gans.point_networks(spectral="no"), "spectral: got 'no', expected one of False, True"),
+        (lambda: gans.point_networks(dimension=None), "dimension: got None, expected an integer >= 1"),
     ],
 )
 def test_bad_networks_and_inputs_are_named(call, message):
@@ -132,7 +132,7 @@ def test_bad_networks_and_inputs_are_named(call, message):
 
 
 def test_frequencies_may_be_an_array():
-    _, discriminator = points.point_networks(units=(4,), frequencies=np.array([1.0, 2.0]))
+    _, discriminator = gans.point_networks(units=(4,), frequencies=np.array([1.0, 2.0]))
     assert discriminator.layers[0].frequencies == (1, 2)
 
 
@@ -140,7 +140,7 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="steps: got 10, expected a multiple of points, 3"):
         gans.train_scanned([build()], draw, 10, points=3)
     with pytest.raises(ValueError, match="bits: got -1, expected an integer >= 0"):
-        points.RandomBits(-1)
+        layers.RandomBits(-1)
     with pytest.raises(ValueError, match="r1: got -1, expected a finite number >= 0"):
         build().compile(keras.optimizers.Adam(), keras.optimizers.Adam(), r1=-1)
 

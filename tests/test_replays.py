@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from experiments import mixtures, record, replays
+from experiments import mixtures, replays
+from experiments.harness import record
 from helpers import metrics
 
 RESULT = record.read(replays.NAME)

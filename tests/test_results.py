@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import record
+from experiments.harness import record
 from helpers import results, storage
 
 WAY_BACK = r"`git checkout -- experiments/results/{}` brings back the book's own"

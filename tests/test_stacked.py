@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import stacked, training
+from experiments.harness import stacked, training
 from helpers import gans
 
 IMAGES = np.random.default_rng(0).random((24, 6)).astype("float32")

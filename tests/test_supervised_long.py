@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments import record
 from experiments import supervised_long as long
+from experiments.harness import record
 
 
 @pytest.fixture(scope="module")

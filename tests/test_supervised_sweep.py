@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments import record
 from experiments import supervised_sweep as sweep
+from experiments.harness import record
 
 SHORT = sweep.Form(widths=(16, 8), steps=3)
 

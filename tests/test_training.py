@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import training
+from experiments.harness import training
 from helpers import autoencoders, datasets
+from helpers import training as book_training
 from helpers.training import Backup
 
 
@@ -103,3 +104,37 @@ def test_a_damaged_or_foreign_backup_is_named(damage, tmp_path):
     state.write_bytes({"cut": raw[: len(raw) // 2], "a bit": raw, "other units": state.read_bytes()}[damage])
     with pytest.raises(RuntimeError, match=r"(?s)epoch_000001.*cannot be used .*\. Delete .*, and the run begins anew"):
         fit(4 if damage == "other units" else 3, epochs=2)
+
+
+def test_progress_shows_each_epoch_in_one_line(monkeypatch):
+    said = []
+    monkeypatch.setattr(book_training, "display", lambda data, **options: said.append(data) or Handle(said))
+    model = autoencoders.dense_autoencoder(2, 4).autoencoder
+    model.compile("adam", "mse")
+    rows = np.zeros((8, 4), "float32")
+    model.fit(rows, rows, epochs=2, verbose=0, callbacks=[book_training.Progress("{epoch} of {epochs}, {loss:.1f}")])
+    assert [line["text/plain"] for line in said] == ["compiling", "1 of 2, 0.2", "2 of 2, 0.2"]
+
+
+class Handle:
+    """What IPython's display gives for a line that is to change."""
+
+    def __init__(self, said):
+        self.said = said
+
+    def update(self, data, raw):
+        """Note the new words."""
+        self.said.append(data)
+
+
+def test_progress_names_what_an_epoch_does_not_log():
+    model = autoencoders.dense_autoencoder(2, 4).autoencoder
+    model.compile("adam", "mse")
+    rows = np.zeros((8, 4), "float32")
+    with pytest.raises(ValueError, match=r"text: got '\{accuracy\}', expected names of loss, epoch, epochs"):
+        model.fit(rows, rows, verbose=0, callbacks=[book_training.Progress("{accuracy}")])
+
+
+def test_a_line_outside_of_a_notebook_is_printed(capsys):
+    book_training.Line("compiling").say("step 1")
+    assert "step 1" in capsys.readouterr().out

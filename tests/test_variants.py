@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments import autoencoder_codes, record, variants
+from experiments import autoencoder_codes, variants
+from experiments.harness import record
 from helpers import datasets, metrics, storage
 
 RESULT = record.read(variants.NAME)

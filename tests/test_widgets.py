@@ -1,5 +1,6 @@
 """The interactive figures in Python: their files, what a notebook keeps of them, and the packed weights."""
 
+import collections
 import json
 import re
 import subprocess
@@ -15,12 +16,18 @@ from ipywidgets.embed import dependency_state, embed_data
 from nbformat import v4
 from sphinx.application import Sphinx
 
-from helpers.widgets import base, networks
+from helpers.widgets import base, packing
 from tools import figures
 from tools.execute import refresh
 from tools.pages import ROOT, notebooks
 
 STATE = "application/vnd.jupyter.widget-state+json"
+SCRIPTS = sorted(path.name for path in base.FOLDER.glob("*.js"))
+
+
+def read(name):
+    """Return what a file of the figures holds."""
+    return (base.FOLDER / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -28,16 +35,11 @@ def test_figure_has_a_name_words_and_its_script(name):
     figure = figure_class(name)()
     assert len(figure.title.split()) >= 3
     assert len(figure.alt.split()) >= 15
-    assert figure._esm.endswith((base.FOLDER / f"{name}.js").read_text(encoding="utf-8"))
+    assert figure._esm.endswith(base.IMPORT.sub("", read(f"{name}.js")))
+    assert figure._esm.count("export default") == 1
     data, _ = figure._repr_mimebundle_()
     assert figure.alt in data["text/plain"]
     assert "application/vnd.jupyter.widget-view+json" in data
-
-
-@pytest.mark.parametrize("path", sorted(base.FOLDER.glob("*.js")), ids=lambda path: path.name)
-def test_scripts_import_nothing_and_ask_nobody(path):
-    text = path.read_text(encoding="utf-8")
-    assert re.findall(r"\bimport\b|\bfetch\b|https?:|XMLHttpRequest", re.sub("//.*", "", text)) == []
 
 
 def test_every_figure_fits_on_a_page():
@@ -66,6 +68,117 @@ def test_colours_can_be_read_in_light_and_dark(theme):
     }
 
 
+# --- Scripts ---
+
+CODE = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"|/(?![\s/*])(?:\\.|[^/\\])+/"""  # comments, strings, patterns
+    r"""|\s+|=>|\.\.\.|\.?\w+|.""",
+    re.DOTALL,
+)
+TEMPLATE = re.compile(r"\\.|\$\{|`|[^`\\$]+|.", re.DOTALL)  # the text between backquotes, and what ends it
+
+
+def tokens(text):
+    """Yield (line, token) of JavaScript, without spaces, comments, strings, patterns and the text of templates."""
+    at, line, inside = 0, 1, []
+    while at < len(text):
+        code = not inside or inside[-1] != "`"
+        token = (CODE if code else TEMPLATE).match(text, at)[0]
+        if token == "${" or (code and token in "{`"):
+            inside.append(token)
+        elif token == "`" or (code and token == "}"):
+            inside.pop()
+        if token in ("${", "`") or (code and not re.match(r"\s|//|/\*|\"|/.", token)):
+            yield line, token
+        at += len(token)
+        line += token.count("\n")
+    assert inside == []
+
+
+def blocks(text):
+    """Yield (first line, lines) of all blocks behind `)` or `=>`: functions, and the loops and conditions in them."""
+    opened, before, first = [], "", 0
+    for line, token in tokens(text):
+        if token == "=>" and before != ")":
+            first = line
+        if token in ("(", "{", "${"):
+            body = token == "{" and before in (")", "=>")
+            opened.append((body, first if body else line))
+        elif token in (")", "}"):
+            body, first = opened.pop()
+            if body:
+                yield first, line - first + 1
+        before = token
+
+
+def test_lines_of_functions_are_counted():
+    text = "class A {\n  b(\n    c,\n  ) {\n    return `{${[c].map((d) => {\n      `}${d}`; // {\n    })}`;\n  }\n}\n"
+    assert list(blocks(text)) == [(5, 3), (2, 7)]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_functions_are_short(name):
+    assert [(line, length) for line, length in blocks(read(name)) if length > 80] == []
+
+
+def exports(name):
+    """Return the names that a file exports."""
+    return set(re.findall(r"^export (?:const|class|function\*?) (\w+)", read(name), re.MULTILINE))
+
+
+def imports(name):
+    """Return (file, name) of all that a file imports."""
+    return {(other, one.strip()) for names, other in base.IMPORT.findall(read(name)) for one in names.split(",")}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_import_what_they_use_from_each_other_and_ask_nobody(name):
+    code = [token for _, token in tokens(base.IMPORT.sub("", read(name)))]
+    assert {"import", "fetch", "XMLHttpRequest"}.isdisjoint(code)
+    assert re.findall(r"https?:", read(name)) == []
+    assert {(other, one) for other, one in imports(name) if one not in exports(other)} == set()
+    shared = [other for other in SCRIPTS if other != name and "export default" not in read(other)]
+    used = {(other, one) for other in shared for one in exports(other) & set(code)}
+    assert used == imports(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_in_a_whole_script_are_different(name):
+    top = r"^(?:export )?(?:async )?(?:const|let|class|function\*?) (\S+?)\b"
+    counts = collections.Counter(re.findall(top, base.script(f"{name}.js"), re.MULTILINE))
+    assert [one for one, count in counts.items() if count > 1] == []
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """A function that writes a script which imports from others, into a folder that stands for the figures'."""
+    monkeypatch.setattr(base, "FOLDER", tmp_path)
+
+    def writing(name, *others):
+        """Write NAME.js."""
+        lines = [f'import {{\n  {other},\n}} from "./{other}.js";\n' for other in others]
+        (tmp_path / f"{name}.js").write_text("".join([*lines, f"export const {name} = 1;\n"]), encoding="utf-8")
+
+    return writing
+
+
+def test_scripts_stand_behind_those_they_import_each_once(write):
+    write("a", "b", "c")
+    write("b", "d")
+    write("c", "d", "b")
+    write("d")
+    assert base.script("a.js") == "\n".join(f"export const {name} = 1;\n" for name in "dbca")
+
+
+def test_missing_script_and_circle_are_errors(write):
+    write("a", "b")
+    with pytest.raises(ValueError, match=r"b\.js is not in .*, but a\.js imports it"):
+        base.script("a.js")
+    write("b", "a")
+    with pytest.raises(ValueError, match=r"a\.js imports itself: a\.js → b\.js → a\.js"):
+        base.script("a.js")
+
+
 # --- Packed weights ---
 
 
@@ -79,7 +192,7 @@ def network(*layers):
 
 def test_packed_floats_are_the_weights():
     chain = network(keras.layers.Dense(4, activation="relu"), keras.layers.Reshape((2, 2)))
-    layers, numbers = networks.pack(chain, "float32")
+    layers, numbers = packing.pack(chain, "float32")
     assert layers == [dict(kind="dense", inputs=6, outputs=4, activation="relu", stored_as="float32")]
     kernel, bias = chain.get_weights()
     np.testing.assert_array_equal(np.frombuffer(numbers, "float32"), [*bias, *kernel.ravel()])
@@ -87,7 +200,7 @@ def test_packed_floats_are_the_weights():
 
 def test_packed_bytes_are_near_the_weights():
     chain = network(keras.layers.Dense(50))
-    _, numbers = networks.pack(chain)
+    _, numbers = packing.pack(chain)
     kernel, bias = chain.get_weights()
     scale = np.frombuffer(numbers, "float32", count=50, offset=200)
     integers = np.frombuffer(numbers, "int8", offset=400).reshape(6, 50)
@@ -104,12 +217,12 @@ def test_packed_bytes_are_near_the_weights():
 )
 def test_what_the_browser_lacks_is_an_error(layer, message):
     with pytest.raises(ValueError, match=message):
-        networks.pack(network(layer))
+        packing.pack(network(layer))
 
 
 def test_unknown_format_is_an_error():
     with pytest.raises(ValueError, match="stored_as: got 'int4'"):
-        networks.pack(network(), "int4")
+        packing.pack(network(), "int4")
 
 
 # --- In a notebook and on a page ---

@@ -25,7 +25,7 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 
-from experiments import record
+from experiments.harness import record
 from helpers import claims
 from tools.execute import SECONDS_PER_CELL, read_source
 from tools.pages import ROOT, notebooks

@@ -11,15 +11,16 @@ Write two files, NAME.py and NAME.js. In NAME.py:
 >>> class NameOfFigure(Figure):
 ...     '''One sentence.'''
 ...
-...     uses = ("nn.js",)  # only if it computes with a network
 ...     title = Unicode("Its name for those who do not see it").tag(sync=True)
 ...     alt = Unicode("What it shows and lets one do, in two sentences.").tag(sync=True)
 
 Further traits tagged ``sync=True`` arrive in JavaScript as ``model.get("trait")``: numbers, strings, lists, dicts, and
-``Bytes`` as a DataView. The weights of a trained network: ``layers, weights = networks.pack(network, "int8")``, with a
+``Bytes`` as a DataView. The weights of a trained network: ``layers, weights = packing.pack(network, "int8")``, with a
 trait ``layers = List`` and a trait ``weights = Bytes``; in NAME.js ``unpack(layers, weights).forward(x, n)``.
 
-In NAME.js, which is joined behind shared.js and what `uses` names (so no imports, all their names are there):
+In NAME.js, which may import from the other files here, and from nowhere else (base.py joins them to one module):
+
+    import { Figure } from "./shared.js";
 
     function render({ model, el }) {
       const figure = new Figure(el, model);
@@ -34,8 +35,8 @@ In NAME.js, which is joined behind shared.js and what `uses` names (so no import
 `Figure` (shared.js) also has ``button``, ``row``, ``choice``, ``toggle``, ``drag`` (a pointer on a canvas), ``keys`` (a
 canvas with a cursor; returns its switch) and, by ``{ beside: true }``, controls at the right. `Axes` draws curves,
 `Loop` repeats work of a few milliseconds and leaves the page responsive; `ThreadLoop` does longer work in a `Thread` of
-its own. `Random` draws numbers from a seed. nn.js has `Network`, `Dense`, `LayerNorm`, `Adam` and `unpack`, plane.js
-points of a mixture.
+its own. `Player` gives a loop its buttons: play and pause, a step, a new start. `Random` draws numbers from a seed.
+nn.js has `Network`, `Dense`, `LayerNorm`, `Adam` and `unpack`, plane.js points of a mixture.
 
 Rules, which tests/test_widgets.py and tests/browser/test_figures.py hold for every file NAME.js here:
 

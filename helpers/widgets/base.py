@@ -1,31 +1,54 @@
 """What all interactive figures have in common: their script and style, made of files, and their text alternative."""
 
+import re
 from pathlib import Path
 
 import anywidget
 from traitlets import Unicode, default
 
 FOLDER = Path(__file__).parent
+IMPORT = re.compile(r'^import \{([\w\s,]*)\} from "\./(\w+\.js)";\n', re.MULTILINE)  # the only way to import
 
 
-def script(*names):
-    """Join JavaScript files to one module.
+def script(name):
+    """Join a JavaScript file and what it imports to one module, without the import statements.
 
     Parameters
     ----------
-    *names : str
-        Files of this folder; later ones may use what earlier ones define. They import nothing.
+    name : str
+        A file of this folder. It and the others import by name from files of this folder, and from nowhere else; no two
+        of them give the same name to something at their top level.
 
     Returns
     -------
     str
+
+    Raises
+    ------
+    ValueError
+        If a file that is imported is missing, or imports itself by way of others.
     """
-    return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
+    return "\n".join(IMPORT.sub("", _text(one)) for one in _ordered(name))
+
+
+def _ordered(name, way=()):
+    """Return the names of the files that a file needs, each once and behind those that it imports itself."""
+    if name in way:
+        raise ValueError(f"{name} imports itself: {' → '.join([*way, name])}")
+    if not (FOLDER / name).is_file():
+        raise ValueError(f"{name} is not in {FOLDER}" + (f", but {way[-1]} imports it" if way else ""))
+    found = [one for _, imported in IMPORT.findall(_text(name)) for one in _ordered(imported, (*way, name))]
+    return [*dict.fromkeys(found), name]
+
+
+def _text(name):
+    """Return what a file of this folder holds."""
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def style():
     """Return the style that all figures share."""
-    return (FOLDER / "shared.css").read_text(encoding="utf-8")
+    return _text("shared.css")
 
 
 class Figure(anywidget.AnyWidget):
@@ -35,11 +58,8 @@ class Figure(anywidget.AnyWidget):
     ----------
     title, alt : str
         Its name, and what it shows and lets one do, for readers who do not see it.
-    uses : tuple of str
-        Files of this folder that NAME.js needs beside shared.js.
     """
 
-    uses = ()
     title = Unicode().tag(sync=True)
     alt = Unicode().tag(sync=True)
     _esm = Unicode().tag(sync=True)
@@ -47,8 +67,8 @@ class Figure(anywidget.AnyWidget):
 
     @classmethod
     def whole_script(cls):
-        """Return NAME.js of the class in NAME.py, and before it what it builds on."""
-        return script("shared.js", *cls.uses, f"{cls.__module__.rpartition('.')[2]}.js")
+        """Return NAME.js of the class in NAME.py, and before it what it imports."""
+        return script(f"{cls.__module__.rpartition('.')[2]}.js")
 
     @default("_esm")
     def _join_script(self):

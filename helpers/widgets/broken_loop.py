@@ -22,7 +22,6 @@ RECIPE = {
 class BrokenLoop(Figure):
     """The loop of the chapter on the source's GAN, with all its defects at the start; each can be switched off."""
 
-    uses = ("nn.js", "pixels.js")
     title = Unicode("The published loop and its defects").tag(sync=True)
     alt = Unicode(
         "The source's training loop at work on small digits, with networks of a quarter of its widths. A checkbox "

@@ -1,6 +1,15 @@
+import { Network, unpack } from "./nn.js";
+import { Pixels, squaredError, unpackImages } from "./pixels.js";
+import { Axes, Figure, decimal, range } from "./shared.js";
+
 // --- What is computed ---
 
-// Each principal component's share in an image; `decoder` is a Dense layer: the mean and the components' rows.
+/**
+ * Each principal component's share in an image; `decoder` is a Dense layer: the mean and the components' rows.
+ * @param {import("./nn.js").Dense} decoder
+ * @param {Float32Array} image
+ * @returns {Float32Array}
+ */
 export function project(decoder, image) {
   return Float32Array.from({ length: decoder.inputs }, (_, row) => {
     let sum = 0;
@@ -10,7 +19,13 @@ export function project(decoder, image) {
   });
 }
 
-// The reconstructions of an image from the first 1, 2, ... numbers of its code, as rows, and their squared errors.
+/**
+ * The reconstructions of an image from the first 1, 2, ... numbers of its code, as rows, and their squared errors.
+ * @param {Float32Array} image
+ * @param {Float32Array} code
+ * @param {import("./nn.js").Dense | Network} decoder
+ * @returns {{images: Float32Array[], errors: number[]}}
+ */
 export function cuts(image, code, decoder) {
   const n = code.length;
   const codes = new Float32Array(n * n);
@@ -20,7 +35,12 @@ export function cuts(image, code, decoder) {
   return { images, errors: images.map((one) => squaredError(image, one)) };
 }
 
-// By both methods, of one image; the autoencoder's code is in its middle.
+/**
+ * By both methods, of one image; the autoencoder's code is in its middle.
+ * @param {Float32Array} image
+ * @param {Network} autoencoder
+ * @param {Network} components
+ */
 export function cutBoth(image, autoencoder, components) {
   const half = autoencoder.layers.length / 2;
   const code = new Network(autoencoder.layers.slice(0, half)).forward(image, 1).slice();
@@ -32,13 +52,34 @@ export function cutBoth(image, autoencoder, components) {
 
 // --- What is shown ---
 
+// Errors over the size of the code: `means` of the test digits, `seen` of one, and marks at a size.
+function drawErrors(axes, means, seen, size, colours) {
+  const sizes = range(1, means.pca.length, means.pca.length - 1);
+  for (const [name, colour] of [["pca", colours.blue], ["autoencoder", colours.orange]]) {
+    axes.line(sizes, means[name], colour, 2.5);
+    axes.line(sizes, seen[name].errors, colour, 1.2, [4, 4]);
+    axes.dot(size, means[name][size - 1], colour, 5);
+    axes.dot(size, seen[name].errors[size - 1], colour, 3.5);
+  }
+  axes.legend(["PCA", colours.blue], ["autoencoder", colours.orange], ["squared error", colours.soft]);
+}
+
+function describe(size, means, seen) {
+  const of = (errors) => decimal(errors[size - 1], 1);
+  return (
+    `${size === 1 ? "1 number" : `${size} numbers`} for 784 pixels. Squared error of this digit: ` +
+    `${of(seen.pca.errors)} by PCA, ${of(seen.autoencoder.errors)} by the autoencoder; mean of all test digits: ` +
+    `${of(means.pca)} and ${of(means.autoencoder)}.`
+  );
+}
+
 function render({ model, el }) {
   const figure = new Figure(el, model);
   const get = (name) => unpack(model.get(`${name}_layers`), model.get(`${name}_weights`));
   const [autoencoder, components] = [get("autoencoder"), get("components")];
   const digits = unpackImages(model.get("digits"));
   const means = model.get("errors"); // over all test digits
-  const sizes = range(1, means.pca.length, means.pca.length - 1);
+  const most = means.pca.length;
   const pixels = new Pixels();
   let size = 8;
   let digit = 3;
@@ -64,16 +105,10 @@ function render({ model, el }) {
     least: 170,
     draw(context, width, height, colours) {
       const top = Math.max(means.pca[0], seen.pca.errors[0], seen.autoencoder.errors[0]);
-      const axes = new Axes(context, width, height, colours, { x: [1, sizes.length], y: [0, 1.05 * top], top: 36 });
-      axes.ticks([1, 8, 16, 24, 32, 40, 48, 56, 64], range(0, 20, 20).map((i) => 20 * i).filter((y) => y < top));
+      const axes = new Axes(context, width, height, colours, { x: [1, most], y: [0, 1.05 * top], top: 36 });
+      axes.ticks([1, 8, 16, 24, 32, 40, 48, 56, 64], range(0, 400, 20).filter((y) => y < top));
       axes.line([size, size], [0, 1.05 * top], colours.soft, 1);
-      for (const [name, colour] of [["pca", colours.blue], ["autoencoder", colours.orange]]) {
-        axes.line(sizes, means[name], colour, 2.5);
-        axes.line(sizes, seen[name].errors, colour, 1.2, [4, 4]);
-        axes.dot(size, means[name][size - 1], colour, 5);
-        axes.dot(size, seen[name].errors[size - 1], colour, 3.5);
-      }
-      axes.legend(["PCA", colours.blue], ["autoencoder", colours.orange], ["squared error", colours.soft]);
+      drawErrors(axes, means, seen, size, colours);
       context.fillStyle = colours.soft;
       context.fillText("— mean of the test digits   - - this digit", axes.left + 6, 19);
     },
@@ -82,7 +117,7 @@ function render({ model, el }) {
   figure.slider({
     label: "Numbers in the code",
     min: 1,
-    max: sizes.length,
+    max: most,
     step: 1,
     value: size,
     text: (number) => String(number),
@@ -107,13 +142,7 @@ function render({ model, el }) {
   }
 
   function update() {
-    const of = (errors) => decimal(errors[size - 1], 1);
-    const numbers = size === 1 ? "1 number" : `${size} numbers`;
-    figure.say(
-      `${numbers} for 784 pixels. Squared error of this digit: ${of(seen.pca.errors)} by PCA, ` +
-        `${of(seen.autoencoder.errors)} by the autoencoder; mean of all test digits: ${of(means.pca)} and ` +
-        `${of(means.autoencoder)}.`,
-    );
+    figure.say(describe(size, means, seen));
     figure.redraw();
   }
 

@@ -4,8 +4,8 @@ import functools
 
 from traitlets import Bytes, Dict, List, Unicode
 
-from helpers import results, sketch
-from helpers.widgets import networks
+from helpers import results
+from helpers.widgets import packing, stored
 from helpers.widgets.base import Figure
 from helpers.widgets.draw_a_digit import digit_bytes
 
@@ -17,7 +17,6 @@ class CodeSize(Figure):
     numbers (Rippel et al. 2014, "Learning Ordered Representations with Nested Dropout").
     """
 
-    uses = ("nn.js", "pixels.js")
     title = Unicode("How many numbers a digit needs").tag(sync=True)
     alt = Unicode(
         "A test digit beside two reconstructions of it, by PCA and by an autoencoder, from a code of 1 to 64 numbers "
@@ -29,15 +28,15 @@ class CodeSize(Figure):
     errors = Dict(help="method → mean error of the test digits at each size").tag(sync=True)
 
     def __init__(self, **traits):
-        super().__init__(**stored(), **traits)
+        super().__init__(**_traits(), **traits)
 
 
 @functools.cache
-def stored():
+def _traits():
     """Return the values of the traits that hold networks, digits and errors."""
-    pair = sketch.load_network("ordered")
-    redrawing = networks.pack_chain(pair.encoder, pair.decoder)
-    adding = networks.pack(sketch.load_network("components"))
+    pair = stored.load_network("ordered")
+    redrawing = packing.pack_chain(pair.encoder, pair.decoder)
+    adding = packing.pack(stored.load_network("components"))
     runs = results.read("sketch")["runs"]
     return {
         **dict(zip(("autoencoder_layers", "autoencoder_weights"), redrawing, strict=True)),

@@ -1,9 +1,19 @@
+import { unpack } from "./nn.js";
+import { Pixels, SIDE } from "./pixels.js";
+import { Axes, Figure, Loop, Player, Random, clamp, decimal, make, range, reducedMotion } from "./shared.js";
+
 // --- What is computed ---
 
 const CLASSES = 10;
 
-// From style a (share 0) to b (share 1) over the sphere: on the straight way between, a style would be shorter than
-// those that the generator has learned from.
+/**
+ * From style a (share 0) to b (share 1) over the sphere: on the straight way between, a style would be shorter than
+ * those that the generator has learned from.
+ * @param {Float32Array} a
+ * @param {Float32Array} b
+ * @param {number} share
+ * @returns {Float32Array}
+ */
 export function between(a, b, share) {
   const dot = (x, y) => x.reduce((sum, one, at) => sum + one * y[at], 0);
   const [longA, longB] = [Math.sqrt(dot(a, a)), Math.sqrt(dot(b, b))];
@@ -14,7 +24,11 @@ export function between(a, b, share) {
   return a.map((one, at) => (length * (ofA * one + ofB * b[at])) / Math.sin(angle));
 }
 
-// One row for each class: which it is, then the style.
+/**
+ * One row for each class: which it is, then the style.
+ * @param {Float32Array} style
+ * @returns {Float32Array}
+ */
 export function ask(style) {
   const width = CLASSES + style.length;
   const rows = new Float32Array(CLASSES * width);
@@ -25,7 +39,11 @@ export function ask(style) {
   return rows;
 }
 
-// The share of ink, and the degrees by which the long axis leans to the right, from the second moments.
+/**
+ * The share of ink, and the degrees by which the long axis leans to the right, from the second moments.
+ * @param {Float32Array} image
+ * @returns {{ink: number, lean: number}}
+ */
 export function look(image) {
   const sums = { ink: 0, x: 0, y: 0, xy: 0, yy: 0 };
   image.forEach((value, at) => {
@@ -42,19 +60,44 @@ export function look(image) {
 
 const REACH = 3; // the plane shows −REACH to REACH
 
-function render({ model, el }) {
-  const figure = new Figure(el, model, { beside: true });
-  const generator = unpack(model.get("layers"), model.get("weights"));
-  const directions = model.get("directions");
-  const random = new Random(3);
-  const newStyle = () => random.normals(directions[0].length);
-  const ends = { A: newStyle(), B: newStyle() };
-  const state = { digit: 3, share: 0, along: [0, 0] };
-  let images;
-  let forwards = true; // which way the mixing plays
+// What is asked for: a digit, and a style on the way from A to B, moved along two directions.
+class Request {
+  digit = 3;
+  share = 0;
+  along = [0, 0];
 
-  // -- pictures --
+  constructor(generator, directions, random) {
+    this.generator = generator;
+    this.directions = directions;
+    this.newStyle = () => random.normals(directions[0].length);
+    this.ends = { A: this.newStyle(), B: this.newStyle() };
+    this.draw();
+  }
 
+  draw() {
+    const { ends, share, along, directions } = this;
+    const style = between(ends.A, ends.B, share).map(
+      (value, at) => value + along[0] * directions[0][at] + along[1] * directions[1][at],
+    );
+    const drawn = this.generator.forward(ask(style), CLASSES);
+    this.images = Array.from({ length: CLASSES }, (_, digit) =>
+      drawn.slice(SIDE * SIDE * digit, SIDE * SIDE * (digit + 1)),
+    );
+  }
+
+  describe() {
+    const { ink, lean } = look(this.images[this.digit]);
+    const [first, second] = this.along.map((value) => decimal(value, 1));
+    return (
+      `Asked for a ${this.digit}. Style: ${Math.round(100 * this.share)}% of the way from A to B, ${first} along ` +
+      `direction 1 and ${second} along direction 2. Ink: ${decimal(100 * ink, 1)}% of the picture; its axis ` +
+      `leans ${decimal(Math.abs(lean), 0)}° to the ${lean < 0 ? "left" : "right"}.`
+    );
+  }
+}
+
+// The digit, the plane of the two directions, and all ten digits; returns the canvases of the last two.
+function addPictures(figure, request) {
   const pixels = new Pixels();
   const pair = make("div", { style: "display: grid; grid-template-columns: 1fr 1fr; gap: 8px; margin-bottom: 8px" });
   figure.pictures.append(pair);
@@ -62,7 +105,8 @@ function render({ model, el }) {
     label: "The digit asked for",
     ratio: 1,
     into: pair,
-    draw: (context, width, height, colours) => pixels.ink(context, images[state.digit], 0, 0, width, colours),
+    draw: (context, width, height, colours) =>
+      pixels.ink(context, request.images[request.digit], 0, 0, width, colours),
   });
 
   const plane = figure.canvas({
@@ -76,7 +120,7 @@ function render({ model, el }) {
         axes.line([tick, tick], [-REACH, REACH], colours.line, tick ? 1 : 2);
         axes.line([-REACH, REACH], [tick, tick], colours.line, tick ? 1 : 2);
       }
-      axes.dot(...state.along, colours.fake, 8);
+      axes.dot(request.along[0], request.along[1], colours.fake, 8);
     },
   });
 
@@ -86,31 +130,37 @@ function render({ model, el }) {
     draw(context, width, height, colours) {
       const size = Math.min(width / CLASSES - 2, height - 16);
       Object.assign(context, { textAlign: "center", textBaseline: "top" });
-      images.forEach((image, digit) => {
+      request.images.forEach((image, digit) => {
         const x = (digit * width) / CLASSES;
-        context.fillStyle = digit === state.digit ? colours.fake : colours.soft;
-        context.fillText(digit, x + size / 2, 0);
+        context.fillStyle = digit === request.digit ? colours.fake : colours.soft;
+        context.fillText(String(digit), x + size / 2, 0);
         pixels.ink(context, image, x, 15, size, colours);
-        if (digit === state.digit) context.fillRect(x, 15 + size - 2, size, 3);
+        if (digit === request.digit) context.fillRect(x, 15 + size - 2, size, 3);
       });
     },
   });
+  return { plane, row };
+}
 
-  // -- controls --
-
+// A button for each digit; returns the function that asks for one.
+function addClasses(figure, request, show) {
   const classes = figure.row();
   const buttons = Array.from({ length: CLASSES }, (_, digit) =>
     figure.button({ label: String(digit), press: () => choose(digit), into: classes }),
   );
 
   function choose(digit) {
-    state.digit = digit;
-    buttons.forEach((button, at) => button.setAttribute("aria-pressed", at === digit));
-    describe();
-    figure.redraw();
+    request.digit = digit;
+    buttons.forEach((button, at) => button.setAttribute("aria-pressed", String(at === digit)));
+    show();
   }
 
-  const along = [0, 1].map((axis) =>
+  return choose;
+}
+
+// The sliders of the two directions; returns the function that moves both.
+function addDirections(figure, request, update) {
+  const sliders = [0, 1].map((axis) =>
     figure.slider({
       label: `Direction ${axis + 1}`,
       min: -REACH,
@@ -118,11 +168,21 @@ function render({ model, el }) {
       step: 0.1,
       value: 0,
       change(value) {
-        state.along[axis] = value;
+        request.along[axis] = value;
         update();
       },
     }),
   );
+  return (...along) => {
+    request.along = along;
+    sliders.forEach((slider, axis) => slider.set(along[axis]));
+    update();
+  };
+}
+
+// The slider from A to B, which can play, and the buttons of new styles.
+function addMixing(figure, request, update) {
+  let forwards = true; // which way the mixing plays
   const mix = figure.slider({
     label: "From style A to B",
     min: 0,
@@ -130,52 +190,49 @@ function render({ model, el }) {
     step: 0.01,
     value: 0,
     text: (value) => `${Math.round(100 * value)}%`,
-    change: (share) => blendTo(share),
+    change: blendTo,
   });
 
   function blendTo(share) {
-    state.share = share;
+    request.share = share;
     update();
   }
 
   // With reduced motion, one large step a second.
-  const loop = new Loop(
-    figure,
-    () => {
-      const step = reducedMotion() ? 0.125 : 0.01;
-      const next = clamp(state.share + (forwards ? step : -step), 0, 1);
-      if (next === 0 || next === 1) forwards = next === 0;
-      mix.set(next);
-      blendTo(next);
-    },
-    () => (reducedMotion() ? 1 : 30),
-  );
-
-  function play(on) {
-    if (on) loop.start();
-    else loop.stop();
-    playing.textContent = on ? "Pause" : "Play";
-    figure.quiet(on);
+  function step() {
+    const stride = reducedMotion() ? 0.125 : 0.01;
+    const next = clamp(request.share + (forwards ? stride : -stride), 0, 1);
+    if (next === 0 || next === 1) forwards = next === 0;
+    mix.set(next);
+    blendTo(next);
   }
 
-  const tools = figure.row();
-  const playing = figure.button({ label: "Play", press: () => play(!loop.running), into: tools });
+  const into = figure.row();
+  new Player(figure, new Loop(figure, step, () => (reducedMotion() ? 1 : 30)), { into });
   for (const end of ["A", "B"]) {
     const press = () => {
-      ends[end] = newStyle();
+      request.ends[end] = request.newStyle();
       update();
     };
-    figure.button({ label: `New style ${end}`, press, into: tools });
+    figure.button({ label: `New style ${end}`, press, into });
   }
+}
+
+function render({ model, el }) {
+  const figure = new Figure(el, model, { beside: true });
+  const generator = unpack(model.get("layers"), model.get("weights"));
+  const request = new Request(generator, model.get("directions"), new Random(3));
+  const { plane, row } = addPictures(figure, request);
+  const choose = addClasses(figure, request, show);
+  const moveAlong = addDirections(figure, request, update);
+  addMixing(figure, request, update);
 
   // -- pointer and number keys --
 
   function move(x, y) {
     const inside = plane.clientWidth - 16; // between the margins
     const at = (pixel) => clamp(((2 * (pixel - 8)) / inside - 1) * REACH, -REACH, REACH);
-    state.along = [at(x), -at(y)];
-    along.forEach((slider, axis) => slider.set(state.along[axis]));
-    update();
+    moveAlong(at(x), -at(y));
   }
 
   figure.drag(plane, { down: move, move });
@@ -191,28 +248,17 @@ function render({ model, el }) {
 
   // -- words --
 
-  function describe() {
-    const { ink, lean } = look(images[state.digit]);
-    const [first, second] = state.along.map((value) => decimal(value, 1));
-    figure.say(
-      `Asked for a ${state.digit}. Style: ${Math.round(100 * state.share)}% of the way from A to B, ${first} along ` +
-        `direction 1 and ${second} along direction 2. Ink: ${decimal(100 * ink, 1)}% of the picture; its axis ` +
-        `leans ${decimal(Math.abs(lean), 0)}° to the ${lean < 0 ? "left" : "right"}.`,
-    );
-  }
-
-  function update() {
-    const style = between(ends.A, ends.B, state.share).map(
-      (value, at) => value + state.along[0] * directions[0][at] + state.along[1] * directions[1][at],
-    );
-    const drawn = generator.forward(ask(style), CLASSES);
-    images = Array.from({ length: CLASSES }, (_, digit) => drawn.slice(SIDE * SIDE * digit, SIDE * SIDE * (digit + 1)));
-    describe();
+  function show() {
+    figure.say(request.describe());
     figure.redraw();
   }
 
-  update();
-  choose(state.digit);
+  function update() {
+    request.draw();
+    show();
+  }
+
+  choose(request.digit);
   return () => figure.close();
 }
 

@@ -6,21 +6,21 @@ import keras
 import numpy as np
 from traitlets import Bytes, List, Unicode
 
-from helpers import conditional, results
+from helpers import results
 from helpers.checks import check_kind, check_number
-from helpers.widgets import networks
+from helpers.gans import conditional
+from helpers.widgets import packing
 from helpers.widgets.base import Figure
 
 STORED = ("conditional_gan", 0)  # the experiment, and which of its networks
-RANKS = (128, 96)  # of the two large matrices
-LOOKED_AT = 600  # digits, as many of each class, for which the narrow network is made and the directions are found
+_RANKS = (128, 96)  # of the two large matrices
+_LOOKED_AT = 600  # digits, as many of each class, for which the narrow network is made and the directions are found
 SEED = 5
 
 
 class DigitsOnRequest(Figure):
     """The book's conditional generator: a class to ask for, two styles to mix and two directions to move along."""
 
-    uses = ("nn.js", "pixels.js")
     title = Unicode("Digits on request").tag(sync=True)
     alt = Unicode(
         "A digit drawn by a class-conditional GAN, large, and all ten digits in the same style. One asks for a class, "
@@ -32,14 +32,14 @@ class DigitsOnRequest(Figure):
     directions = List(help="two unit vectors in the space of styles").tag(sync=True)
 
     def __init__(self, **traits):
-        super().__init__(**stored(), **traits)
+        super().__init__(**_traits(), **traits)
 
 
 @functools.cache
-def stored():
+def _traits():
     """Return the values of the traits that hold the network and the directions."""
     network = small_generator()
-    layers, weights = networks.pack(network)
+    layers, weights = packing.pack(network)
     return {"layers": layers, "weights": weights, "directions": strongest_directions(network).tolist()}
 
 
@@ -49,14 +49,14 @@ def small_generator():
     whole = _chain([26, 256, 512, 784])
     whole.set_weights(arrays)
     x = latents()
-    small = _chain([26, 256, RANKS[0], 512, RANKS[1], 784])
+    small = _chain([26, 256, _RANKS[0], 512, _RANKS[1], 784])
     hidden, outputs = (keras.Model(whole.inputs, whole.layers[at].output) for at in (2, 5))
     slope = whole.predict(x, verbose=0)
     slope = np.sqrt(np.square(slope * (1 - slope)).mean(axis=0)) + 1e-4  # what a change of a logit does to its pixel
-    middle = networks.narrow(hidden.predict(x, verbose=0), *arrays[4:6], RANKS[0])
-    last = networks.narrow(outputs.predict(x, verbose=0), *arrays[8:], RANKS[1], slope)
+    middle = packing.narrow(hidden.predict(x, verbose=0), *arrays[4:6], _RANKS[0])
+    last = packing.narrow(outputs.predict(x, verbose=0), *arrays[8:], _RANKS[1], slope)
     (first, *rest), (third, *others) = middle, last
-    zeros = [np.zeros(rank) for rank in RANKS]
+    zeros = [np.zeros(rank) for rank in _RANKS]
     small.set_weights([*arrays[:4], first, zeros[0], *rest, *arrays[6:8], third, zeros[1], *others])
     return small
 
@@ -66,14 +66,14 @@ def _chain(sizes):
     layers = [keras.Input((sizes[0],))]
     for size in sizes[1:-1]:
         layers.append(keras.layers.Dense(size))
-        if size not in RANKS:
+        if size not in _RANKS:
             layers += [keras.layers.LayerNormalization(), keras.layers.Activation("leaky_relu")]
     return keras.Sequential([*layers, keras.layers.Dense(sizes[-1], activation="sigmoid")])
 
 
 def latents():
     """Return the latents (600, 26) that the generator is looked at with."""
-    return conditional.ask(np.arange(LOOKED_AT) % conditional.CLASSES, 26, SEED)
+    return conditional.ask(np.arange(_LOOKED_AT) % conditional.CLASSES, 26, SEED)
 
 
 def strongest_directions(network, step=0.1):

@@ -5,15 +5,14 @@ import functools
 import numpy as np
 from traitlets import Bytes, Float, List, Unicode
 
-from helpers import datasets, results, sketch
-from helpers.widgets import networks
+from helpers import datasets, results
+from helpers.widgets import packing, stored
 from helpers.widgets.base import Figure
 
 
 class DrawADigit(Figure):
     """A drawing of 28 × 28 pixels, its code, what an autoencoder makes of the code, and what a classifier says."""
 
-    uses = ("nn.js", "pixels.js")
     title = Unicode("Draw a digit, see it redrawn").tag(sync=True)
     alt = Unicode(
         "A field of 28 by 28 pixels to draw on by pointer or by keys. Beside it what goes into an autoencoder, what "
@@ -25,15 +24,15 @@ class DrawADigit(Figure):
     usual_error = Float(help="mean squared error of a test digit, summed over pixels").tag(sync=True)
 
     def __init__(self, **traits):
-        super().__init__(**stored(), **traits)
+        super().__init__(**_traits(), **traits)
 
 
 @functools.cache
-def stored():
+def _traits():
     """Return the values of the traits that hold networks and digits."""
-    pair = sketch.load_network("codes")
-    redrawing = networks.pack_chain(pair.encoder, pair.decoder)
-    naming = networks.pack(sketch.load_network("classes"))
+    pair = stored.load_network("codes")
+    redrawing = packing.pack_chain(pair.encoder, pair.decoder)
+    naming = packing.pack(stored.load_network("classes"))
     runs = results.read("sketch")["runs"]
     return {
         **dict(zip(("autoencoder_layers", "autoencoder_weights"), redrawing, strict=True)),

@@ -1,8 +1,19 @@
+import { unpack } from "./nn.js";
+import { Pixels } from "./pixels.js";
+import { Axes, Figure, clamp, decimal } from "./shared.js";
+
 // --- What is computed ---
 
 const CLASSES = 10;
 
-// How many of the `count` codes nearest to a point have each label.
+/**
+ * How many of the `count` codes nearest to a point have each label.
+ * @param {number[]} point
+ * @param {number[][]} codes
+ * @param {number[]} labels
+ * @param {number} count
+ * @returns {number[]}
+ */
 export function neighbours(point, codes, labels, count) {
   const far = codes.map(([x, y], at) => [(x - point[0]) ** 2 + (y - point[1]) ** 2, labels[at]]);
   const counts = new Array(CLASSES).fill(0);
@@ -10,7 +21,11 @@ export function neighbours(point, codes, labels, count) {
   return counts;
 }
 
-// A square that holds all but the outermost codes: its middle, and half its side.
+/**
+ * A square that holds all but the outermost codes: its middle, and half its side.
+ * @param {number[][]} codes
+ * @returns {{middle: number[], half: number}}
+ */
 export function window2d(codes) {
   const sides = [0, 1].map((axis) => {
     const sorted = codes.map((code) => code[axis]).sort((a, b) => a - b);
@@ -24,6 +39,41 @@ export function window2d(codes) {
 
 const NEAREST = 15;
 const NAMES = { autoencoder: "autoencoder", vae: "VAE", gan: "GAN" };
+
+// Each code as its digit.
+function drawCodes(axes, codes, labels, colours) {
+  const hues = [colours.blue, colours.orange, colours.green, colours.pink, colours.soft];
+  Object.assign(axes.context, { textAlign: "center", textBaseline: "middle" });
+  codes.forEach(([x, y], at) => {
+    axes.context.fillStyle = hues[labels[at] % hues.length];
+    axes.context.fillText(labels[at], axes.px(x), axes.py(y));
+  });
+}
+
+// A ring around a point; returns how far it is from the left.
+function drawRing({ context, px, py }, point, colours) {
+  const x = px(point[0]);
+  Object.assign(context, { strokeStyle: colours.ink, lineWidth: 3 });
+  context.beginPath();
+  context.arc(x, py(point[1]), 9, 0, 2 * Math.PI);
+  context.stroke();
+  return x;
+}
+
+// Where the point is along both axes, from −1 to 1; they show its latents.
+function addSliders(figure, latent, change) {
+  return ["Across", "Up"].map((label, axis) =>
+    figure.slider({
+      label,
+      min: -1,
+      max: 1,
+      step: 0.02,
+      value: 0,
+      text: () => decimal(latent()[axis]),
+      change: (value) => change(axis, value),
+    }),
+  );
+}
 
 function render({ model, el }) {
   const figure = new Figure(el, model, { beside: true });
@@ -48,19 +98,10 @@ function render({ model, el }) {
       const { codes, labels, view } = chosen();
       const [x, y] = view.middle.map((value) => [value - view.half, value + view.half]);
       const axes = new Axes(context, width, height, colours, { x, y, left: 8, bottom: 8, top: 8, right: 8 });
-      const hues = [colours.blue, colours.orange, colours.green, colours.pink, colours.soft];
-      Object.assign(context, { textAlign: "center", textBaseline: "middle" });
-      codes.forEach((code, at) => {
-        context.fillStyle = hues[labels[at] % hues.length];
-        context.fillText(labels[at], axes.px(code[0]), axes.py(code[1]));
-      });
+      drawCodes(axes, codes, labels, colours);
+      const at = drawRing(axes, latent(), colours);
       const size = Math.round(width / 4);
-      const [px, py] = [axes.px(latent()[0]), axes.py(latent()[1])];
-      Object.assign(context, { strokeStyle: colours.ink, lineWidth: 3 });
-      context.beginPath();
-      context.arc(px, py, 9, 0, 2 * Math.PI);
-      context.stroke();
-      pixels.ink(context, image, px < width / 2 ? width - size - 8 : 8, 8, size, colours); // in the corner that is free
+      pixels.ink(context, image, at < width / 2 ? width - size - 8 : 8, 8, size, colours); // in the corner that is free
     },
   });
 
@@ -75,20 +116,10 @@ function render({ model, el }) {
       update();
     },
   });
-  const sliders = ["Across", "Up"].map((label, axis) =>
-    figure.slider({
-      label,
-      min: -1,
-      max: 1,
-      step: 0.02,
-      value: 0,
-      text: () => decimal(latent()[axis]),
-      change(value) {
-        state.at[axis] = value;
-        update();
-      },
-    }),
-  );
+  const sliders = addSliders(figure, latent, (axis, value) => {
+    state.at[axis] = value;
+    update();
+  });
 
   function place(x, y) {
     state.at = [clamp(x, -1, 1), clamp(y, -1, 1)];
@@ -109,12 +140,11 @@ function render({ model, el }) {
     const { network, codes, labels } = chosen();
     image = network.forward(Float32Array.from(latent()), 1).slice();
     sliders.forEach((slider, axis) => slider.set(state.at[axis]));
-    const counts = neighbours(latent(), codes, labels, NEAREST);
-    const met = counts.map((count, digit) => [count, digit]).filter(([count]) => count);
-    const names = met.sort((a, b) => b[0] - a[0]).map(([count, digit]) => `${digit} (${count})`);
+    const counts = neighbours(latent(), codes, labels, NEAREST).map((count, digit) => [count, digit]);
+    const met = counts.filter(([count]) => count).sort((a, b) => b[0] - a[0]);
     figure.say(
       `The ${NAMES[state.name]}'s decoder at (${latent().map((value) => decimal(value)).join(", ")}). Among the ` +
-        `${NEAREST} nearest codes are the digits ${names.join(", ")}.`,
+        `${NEAREST} nearest codes are the digits ${met.map(([count, digit]) => `${digit} (${count})`).join(", ")}.`,
     );
     figure.redraw();
   }

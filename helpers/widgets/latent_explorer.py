@@ -6,17 +6,15 @@ import keras
 import numpy as np
 from traitlets import Dict, Unicode
 
-from helpers import explorer
-from helpers.widgets import networks
+from helpers.widgets import packing, stored
 from helpers.widgets.base import Figure
 
-RANK = 64  # numbers between the two matrices that stand for a decoder's last, on the page
+_RANK = 64  # numbers between the two matrices that stand for a decoder's last, on the page
 
 
 class LatentExplorer(Figure):
     """Three decoders with two latents, side by side in one map: drag a point, see its digit."""
 
-    uses = ("nn.js", "pixels.js")
     title = Unicode("A map of digits to explore").tag(sync=True)
     alt = Unicode(
         "A plane of two latents with a dot for each of 500 digits, coloured by pairs of classes and named by digits, "
@@ -27,26 +25,26 @@ class LatentExplorer(Figure):
     decoders = Dict(help="name → layers, weights (base64 by anywidget's buffers), codes and labels").tag(sync=True)
 
     def __init__(self, **traits):
-        super().__init__(**stored(), **traits)
+        super().__init__(**_traits(), **traits)
 
 
 @functools.cache
-def stored():
+def _traits():
     """Return the three decoders and the points of their maps."""
-    runs, decoders = explorer.runs(), {}
-    for name in explorer.NAMES:
-        layers, weights = networks.pack(small_decoder(name))
+    runs, decoders = stored.decoder_runs(), {}
+    for name in stored.DECODERS:
+        layers, weights = packing.pack(small_decoder(name))
         decoders[name] = {"layers": layers, "weights": weights} | {key: runs[name][key] for key in ("codes", "labels")}
     return {"decoders": decoders}
 
 
 def small_decoder(name):
     """Return a trained decoder, latents (n, 2) → pixels (n, 784), with two narrow matrices for its last one."""
-    *hidden, last = explorer.load(name).layers
-    head = keras.Sequential([keras.Input((explorer.LATENTS,)), *hidden])
-    inputs = head.predict(np.float32(explorer.runs()[name]["codes"]), verbose=0)
-    first, second, bias = networks.narrow(inputs, *last.get_weights(), RANK)
-    outputs = keras.layers.Dense(explorer.PIXELS, activation="sigmoid")
-    small = keras.Sequential([keras.Input((explorer.LATENTS,)), *hidden, keras.layers.Dense(RANK), outputs])
-    small.set_weights([*head.get_weights(), first, np.zeros(RANK), second, bias])
+    *hidden, last = stored.load_decoder(name).layers
+    head = keras.Sequential([keras.Input((stored.LATENTS,)), *hidden])
+    inputs = head.predict(np.float32(stored.decoder_runs()[name]["codes"]), verbose=0)
+    first, second, bias = packing.narrow(inputs, *last.get_weights(), _RANK)
+    outputs = keras.layers.Dense(stored.PIXELS, activation="sigmoid")
+    small = keras.Sequential([keras.Input((stored.LATENTS,)), *hidden, keras.layers.Dense(_RANK), outputs])
+    small.set_weights([*head.get_weights(), first, np.zeros(_RANK), second, bias])
     return small

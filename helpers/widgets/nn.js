@@ -37,7 +37,16 @@ function tile(out, at, n, k, a, x, ai, ap, b, y, bp, bj) {
 
 // --- Activations ---
 
+/**
+ * @param {number} x
+ * @returns {number}
+ */
 export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+
+/**
+ * @param {number} x
+ * @returns {number}
+ */
 export const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 
 // What is made of a negative x, and the slope there; a positive one stays.
@@ -74,6 +83,7 @@ function slopeThrough(slopes, y, activation) {
 
 // Arrays by name and length, made once: a training step leaves nothing to collect.
 class Room {
+  /** @type {Map<string, Float32Array>} */
   arrays = new Map();
   get(name, length) {
     const key = `${name} ${length}`;
@@ -85,32 +95,63 @@ class Room {
 // --- Layers ---
 
 export class Dense {
+  room = new Room();
+  /** @type {Float32Array} */
+  x; // the inputs of the last forward
+  /** @type {Float32Array} */
+  y; // its outputs
+  /** @type {Float32Array} */
+  delta; // the slope by what went into the activation, of the last backward
+
+  /**
+   * @param {number} inputs
+   * @param {number} outputs
+   * @param {string} [activation]
+   * @param {Float32Array} [kernel] else 0, until `start`
+   * @param {Float32Array} [bias]
+   */
   constructor(inputs, outputs, activation = "linear", kernel, bias) {
-    Object.assign(this, { inputs, outputs, activation, room: new Room() });
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.activation = activation;
     this.kernel = kernel ?? new Float32Array(inputs * outputs); // inputs × outputs, as Keras has it
     this.bias = bias ?? new Float32Array(outputs);
     this.weights = [this.kernel, this.bias];
     this.gradients = this.weights.map((weight) => new Float32Array(weight.length));
   }
 
-  // Keras's default start: uniform (Glorot), biases 0.
+  /**
+   * Keras's default start: uniform (Glorot), biases 0.
+   * @param {{uniform: () => number}} random
+   */
   start(random) {
     const limit = Math.sqrt(6 / (this.inputs + this.outputs));
     this.kernel.forEach((_, index) => (this.kernel[index] = limit * (2 * random.uniform() - 1)));
     this.bias.fill(0);
   }
 
-  // Rows x (n × inputs) → rows (n × outputs), which stay valid until the next call with the same n.
+  /**
+   * Rows x (n × inputs) → rows (n × outputs), which stay valid until the next call with the same n.
+   * @param {Float32Array} x
+   * @param {number} n
+   * @returns {Float32Array}
+   */
   forward(x, n) {
     const { inputs, outputs } = this;
     const y = this.room.get("y", n * outputs);
     product(y, n, inputs, outputs, x, inputs, 1, this.kernel, outputs, 1);
     activate(y, this.bias, this.activation);
-    Object.assign(this, { x, y });
+    this.x = x;
+    this.y = y;
     return y;
   }
 
-  // The loss's slope by the outputs of the last forward → by what went into the activation, kept as `delta`.
+  /**
+   * The loss's slope by the outputs of the last forward → by what went into the activation, kept as `delta`.
+   * @param {Float32Array} slope
+   * @param {number} n
+   * @returns {Float32Array}
+   */
   before(slope, n) {
     const delta = this.room.get("delta", n * this.outputs);
     delta.set(slope);
@@ -119,14 +160,24 @@ export class Dense {
     return delta;
   }
 
-  // By what went into the activation → by the inputs.
+  /**
+   * By what went into the activation → by the inputs.
+   * @param {Float32Array} delta
+   * @param {number} n
+   * @returns {Float32Array}
+   */
   back(delta, n) {
     const dx = this.room.get("dx", n * this.inputs);
     product(dx, n, this.outputs, this.inputs, delta, this.outputs, 1, this.kernel, 1, this.outputs);
     return dx;
   }
 
-  // How the outputs of the last forward change with small changes of its inputs.
+  /**
+   * How the outputs of the last forward change with small changes of its inputs.
+   * @param {Float32Array} changes
+   * @param {number} n
+   * @returns {Float32Array}
+   */
   along(changes, n) {
     const { inputs, outputs } = this;
     const next = this.room.get("next", n * outputs);
@@ -135,7 +186,13 @@ export class Dense {
     return next;
   }
 
-  // Add to the gradients: to the kernel's rowsᵀ delta, to the bias's the sum of delta, each row times its weight.
+  /**
+   * Add to the gradients: to the kernel's rowsᵀ delta, to the bias's the sum of delta, each row times its weight.
+   * @param {Float32Array} rows
+   * @param {Float32Array} delta
+   * @param {number} n
+   * @param {Float32Array} [weights]
+   */
   learn(rows, delta, n, weights) {
     const { inputs, outputs } = this;
     const change = this.room.get("change", inputs * outputs);
@@ -150,11 +207,29 @@ export class Dense {
   }
 }
 
-// Forward only.
+/** Forward only. */
 export class LayerNorm {
+  room = new Room();
+
+  /**
+   * @param {number} size
+   * @param {number} epsilon
+   * @param {Float32Array} gamma
+   * @param {Float32Array} beta
+   */
   constructor(size, epsilon, gamma, beta) {
-    Object.assign(this, { size, epsilon, gamma, beta, weights: [gamma, beta], room: new Room() });
+    this.size = size;
+    this.epsilon = epsilon;
+    this.gamma = gamma;
+    this.beta = beta;
+    this.weights = [gamma, beta];
   }
+
+  /**
+   * @param {Float32Array} x
+   * @param {number} n
+   * @returns {Float32Array}
+   */
   forward(x, n) {
     const { size } = this;
     const y = this.room.get("y", n * size);
@@ -170,12 +245,21 @@ export class LayerNorm {
   }
 }
 
+/** Forward only. */
 export class Activation {
+  /** @type {Float32Array[]} */
   weights = [];
   room = new Room();
+
+  /** @param {string} activation */
   constructor(activation) {
     this.activation = activation;
   }
+
+  /**
+   * @param {Float32Array} x
+   * @returns {Float32Array}
+   */
   forward(x) {
     const y = this.room.get("y", x.length);
     y.set(x);
@@ -187,11 +271,18 @@ export class Activation {
 // --- Networks ---
 
 export class Network {
+  /** @param {any[]} layers of class Dense; where nothing goes backward, LayerNorm and Activation as well */
   constructor(layers) {
     this.layers = layers;
   }
 
-  // Dense layers of these sizes, `activation` after all but the last.
+  /**
+   * Dense layers of these sizes, `activation` after all but the last.
+   * @param {number[]} sizes
+   * @param {string} activation
+   * @param {{uniform: () => number}} [random] else the weights are 0
+   * @returns {Network}
+   */
   static dense(sizes, activation, random) {
     const last = sizes.length - 2;
     const layers = sizes.slice(1).map((size, at) => new Dense(sizes[at], size, at < last ? activation : "linear"));
@@ -199,10 +290,12 @@ export class Network {
     return new Network(layers);
   }
 
+  /** @returns {Float32Array[]} */
   get weights() {
     return this.layers.flatMap((layer) => layer.weights);
   }
 
+  /** @returns {Float32Array[]} */
   get gradients() {
     return this.layers.flatMap((layer) => layer.gradients);
   }
@@ -211,14 +304,25 @@ export class Network {
     for (const gradient of this.gradients) gradient.fill(0);
   }
 
+  /**
+   * @param {Float32Array} x n rows
+   * @param {number} n
+   * @returns {Float32Array}
+   */
   forward(x, n) {
     return this.layers.reduce((rows, layer) => layer.forward(rows, n), x);
   }
 
-  // After forward(x, n): from the loss's slope by the outputs to that by the inputs, which is returned unless
-  // `input` is false; with `learn`, add to the gradients on the way.
+  /**
+   * After forward(x, n): from the loss's slope by the outputs to that by the inputs, which is returned unless
+   * `input` is false; with `learn`, add to the gradients on the way.
+   * @param {Float32Array} slope
+   * @param {number} n
+   * @param {{learn?: boolean, input?: boolean}} [options]
+   * @returns {?Float32Array}
+   */
   backward(slope, n, { learn = true, input = true } = {}) {
-    for (const layer of this.layers.toReversed()) {
+    for (const layer of [...this.layers].reverse()) {
       const delta = layer.before(slope, n);
       if (learn) layer.learn(layer.x, delta, n);
       if (layer === this.layers[0] && !input) return null;
@@ -227,10 +331,15 @@ export class Network {
     return slope;
   }
 
-  // After forward(x, n), for one output and (leaky) ReLUs: add the gradients of Σ slopes · output and of
-  // Σ factors · ‖∇ₓ output‖² over the rows. ∇ₓ is a product of the kernels and of slopes that no small change of a
-  // weight changes. So its own gradient takes two passes, backward to find ∇ₓ and forward with it; no bias has one.
-  // The first sum shares the pass backward.
+  /**
+   * After forward(x, n), for one output and (leaky) ReLUs: add the gradients of Σ slopes · output and of
+   * Σ factors · ‖∇ₓ output‖² over the rows. ∇ₓ is a product of the kernels and of slopes that no small change of a
+   * weight changes. So its own gradient takes two passes, backward to find ∇ₓ and forward with it; no bias has one.
+   * The first sum shares the pass backward.
+   * @param {Float32Array} slopes
+   * @param {Float32Array} factors
+   * @param {number} n
+   */
   learnWithPenalty(slopes, factors, n) {
     const width = this.layers[0].inputs;
     let rows = this.backward(new Float32Array(n).fill(1), n, { learn: false });
@@ -245,7 +354,12 @@ export class Network {
   }
 }
 
-// The network that networks.pack of Python packed; `weights` is a DataView.
+/**
+ * The network that networks.pack of Python packed.
+ * @param {{[size: string]: any}[]} layers
+ * @param {DataView} weights
+ * @returns {Network}
+ */
 export function unpack(layers, weights) {
   let at = weights.byteOffset;
   const take = (Type, length) => {
@@ -272,12 +386,24 @@ export function unpack(layers, weights) {
 // --- Adam, as Keras writes it ---
 
 export class Adam {
+  steps = 0;
+
+  /**
+   * @param {Network} network
+   * @param {{rate: number, beta1?: number, beta2?: number, epsilon?: number}} options
+   */
   constructor(network, { rate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7 }) {
     const zeros = () => network.weights.map((weight) => new Float32Array(weight.length));
-    Object.assign(this, { network, rate, beta1, beta2, epsilon, steps: 0, means: zeros(), squares: zeros() });
+    this.network = network;
+    this.rate = rate;
+    this.beta1 = beta1;
+    this.beta2 = beta2;
+    this.epsilon = epsilon;
+    this.means = zeros();
+    this.squares = zeros();
   }
 
-  // Move the weights by the gradients.
+  /** Move the weights by the gradients. */
   step() {
     const { beta1, beta2, epsilon, network } = this;
     this.steps++;

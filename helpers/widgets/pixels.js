@@ -1,8 +1,15 @@
 // Digits of 28 × 28 grey levels in [0, 1], in rows: read, drawn, moved and compared.
 
+import { channels, clamp, make } from "./shared.js";
+
 export const SIDE = 28;
 
-// Images packed as bytes 0 to 255 in a DataView, one after the other → a list of Float32Array.
+/**
+ * Images packed as bytes 0 to 255, one after the other.
+ * @param {DataView} bytes
+ * @param {number} [side]
+ * @returns {Float32Array[]}
+ */
 export function unpackImages(bytes, side = SIDE) {
   const size = side * side;
   return Array.from({ length: bytes.byteLength / size }, (_, image) =>
@@ -10,6 +17,11 @@ export function unpackImages(bytes, side = SIDE) {
   );
 }
 
+/**
+ * @param {Float32Array} image
+ * @param {Float32Array} other
+ * @returns {number}
+ */
 export function squaredError(image, other) {
   return image.reduce((sum, value, at) => sum + (value - other[at]) ** 2, 0);
 }
@@ -17,7 +29,7 @@ export function squaredError(image, other) {
 // Blends two colours "#rrggbb", given as [r, g, b]; share 0 is the first.
 const blend = (from, to, share) => from.map((value, c) => value + clamp(share, 0, 1) * (to[c] - value));
 
-// Draws images on a canvas's context, each pixel a square.
+/** Draws images on a canvas's context, each pixel a square. */
 export class Pixels {
   constructor(side = SIDE) {
     this.context = make("canvas", { width: side, height: side }).getContext("2d");

@@ -1,3 +1,7 @@
+import { Adam, Network, sigmoid, softplus } from "./nn.js";
+import { VIEW, drawDots, placeOn, sample } from "./plane.js";
+import { Figure, Player, Random, Thread, ThreadLoop, channels, clamp, decimal, make, range } from "./shared.js";
+
 // --- What is computed ---
 
 const BATCH = 128;
@@ -43,7 +47,9 @@ export class Gan {
     this.discriminator = discriminator ?? Network.dense([point, ...hidden, 1], "relu", random);
     const adam = (network) => new Adam(network, { rate, beta1: 0, beta2: 0.99 }); // the book's recipe
     this.adams = { generator: adam(this.generator), discriminator: adam(this.discriminator) };
-    Object.assign(this, { loss, penalty, gamma });
+    this.loss = loss;
+    this.penalty = penalty;
+    this.gamma = gamma;
   }
 
   set rate(rate) {
@@ -107,7 +113,12 @@ export class Gan {
   }
 }
 
-// How points cover a mixture, as helpers.metrics.mode_coverage counts it.
+/**
+ * How points cover a mixture, as helpers.metrics.mode_coverage counts it.
+ * @param {ArrayLike<number>} points
+ * @param {{centers: number[][], std: number}} mixture
+ * @returns {{modes: number, quality: number}}
+ */
 export function coverage(points, { centers, std }) {
   const counts = new Array(centers.length).fill(0);
   for (let at = 0; at < points.length; at += 2) {
@@ -126,11 +137,12 @@ const PLAYERS = ["discriminator", "generator"];
 
 // A GAN in training. Its `state` is all that a step changes, which one thread can hand to another.
 export class Training {
+  steps = { discriminator: 0, generator: 0 };
+  losses = {};
+
   constructor(settings, seed = 0) {
     this.random = new Random(seed);
     this.gan = new Gan({ ...settings, random: this.random });
-    this.steps = { discriminator: 0, generator: 0 };
-    this.losses = {};
   }
 
   get state() {
@@ -148,7 +160,8 @@ export class Training {
       adam.network.weights.forEach((weight, at) => weight.set(weights[at]));
     });
     this.random.state = random;
-    Object.assign(this, { steps, losses });
+    this.steps = steps;
+    this.losses = losses;
   }
 
   // One step of D, of G, or of both, on points of a mixture.
@@ -175,16 +188,70 @@ export function train({ settings, state, mixture, who, steps, milliseconds }) {
   return training.state;
 }
 
+const PEN = 0.06; // spread of the real points around a drawn one
+const REAL = 256; // real points to look at
+
+// What is played: the settings, the target, the training towards it, and some real points of the target.
+class Game {
+  ahead = null; // the step that the thread has made already, and from where
+
+  constructor(settings, mixtures) {
+    this.settings = settings;
+    this.mixtures = { ...mixtures, drawn: { centers: [], std: PEN } };
+    this.begin();
+  }
+
+  get target() {
+    return this.mixtures[this.settings.data];
+  }
+
+  get gan() {
+    return this.training.gan;
+  }
+
+  begin() {
+    this.training = new Training(this.settings, this.settings.seed);
+    this.aim(this.settings.data);
+  }
+
+  // Another target, the same networks.
+  aim(data) {
+    this.settings.data = data;
+    this.real = this.target.centers.length ? sample(this.target, REAL, new Random(2)) : new Float32Array(0);
+  }
+
+  // What the GAN keeps of the settings can be changed while it learns.
+  set(name, value) {
+    this.settings[name] = value;
+    const { loss, penalty, gamma, rate } = this.settings;
+    Object.assign(this.gan, { loss, penalty, gamma, rate });
+  }
+
+  // For `train`, here or in a thread.
+  task(steps, milliseconds) {
+    const { settings, training, target } = this;
+    return { settings, state: training.state, mixture: target, who: settings.who, steps, milliseconds };
+  }
+
+  // A single step is there at once, for the thread makes the next one before it is asked for.
+  async step(thread) {
+    const situation = () => JSON.stringify([this.settings, this.training.steps, this.mixtures.drawn.centers]);
+    if (this.ahead?.from === situation()) this.training.state = this.ahead.result;
+    else this.training.step(this.target, this.settings.who);
+    const from = situation();
+    this.ahead = { from, result: await thread.ask(this.task(1, Infinity)) };
+  }
+}
+
 // --- What is shown ---
 
 const MAP = 24; // places of D's map along an axis
 const NET = 16; // lines of G's net along an axis, and points on each
-const SHOWN = { real: 256, fake: 384, arrows: 48 };
+const SHOWN = { fake: 384, arrows: 48 };
 const SPEEDS = [1, 5, 25, 100, Infinity]; // steps a second
 const SLICES = 25; // a second, at most: how often the thread that trains tells what it has
 const GAMMAS = [0.001, 0.01, 0.03, 0.1, 0.3, 1];
 const RATES = [0.0001, 0.0003, 0.001, 0.003];
-const PEN = 0.06; // spread of the real points around a drawn one
 const NAMES = {
   minimax: "minimax",
   non_saturating: "non-saturating",
@@ -208,231 +275,174 @@ function mapPoints() {
   return Float32Array.from(points);
 }
 
-function render({ model, el }) {
-  const figure = new Figure(el, model, { beside: true });
-  const state = { ...model.get("start"), speed: SPEEDS.length - 1, who: "both", seed: 0 };
-  const show = { map: true, arrows: true, net: false };
-  const mixtures = { ...model.get("mixtures"), drawn: { centers: [], std: PEN } };
-  const fixed = new Random(1); // of what is looked at, the same at every step
-  const looked = { fake: fixed.normals(2 * SHOWN.fake), net: netLatents(), map: mapPoints() };
-  let training, gan, real, view;
-  let behind = false; // whether the picture's ground and arrows are older than its points
-  let drawn = { at: 0, cost: 0 }; // when the picture was drawn, and how long that took, in milliseconds
+// D's answers on a grid, as colours.
+class AnswerMap {
+  points = mapPoints();
+  context = make("canvas", { width: MAP, height: MAP }).getContext("2d");
+  image = this.context.createImageData(MAP, MAP);
 
-  // -- training --
-
-  const target = () => mixtures[state.data];
-
-  function begin() {
-    training = new Training(state, state.seed);
-    gan = training.gan;
-    lookAnew();
-  }
-
-  // Another target, the same networks.
-  function lookAnew() {
-    real = target().centers.length ? sample(target(), SHOWN.real, new Random(2)) : new Float32Array(0);
-    figure.redraw();
-  }
-
-  // -- pictures --
-
-  const ground = make("canvas", { width: MAP, height: MAP }).getContext("2d");
-  const image = ground.createImageData(MAP, MAP);
-
-  function makeMap(colours) {
-    const logits = gan.discriminator.forward(looked.map, MAP * MAP);
-    const [middle, unit] = RELATIVE.includes(state.loss) ? meanAndSpread(logits) : [0, 1];
+  update({ gan, settings }, colours) {
+    const logits = gan.discriminator.forward(this.points, MAP * MAP);
+    const [middle, unit] = RELATIVE.includes(settings.loss) ? meanAndSpread(logits) : [0, 1];
     const [cold, paper, warm] = ["cold", "paper", "warm"].map((name) => channels(colours[name]));
+    const { data } = this.image;
     logits.forEach((logit, i) => {
       const sure = 2 * sigmoid((logit - middle) / unit) - 1; // −1: taken for fake, 1: for real
       const end = sure > 0 ? cold : warm;
-      for (let c = 0; c < 3; c++) image.data[4 * i + c] = paper[c] + Math.abs(sure) * (end[c] - paper[c]);
-      image.data[4 * i + 3] = 255;
+      for (let c = 0; c < 3; c++) data[4 * i + c] = paper[c] + Math.abs(sure) * (end[c] - paper[c]);
+      data[4 * i + 3] = 255;
     });
-    ground.putImageData(image, 0, 0);
+    this.context.putImageData(this.image, 0, 0);
   }
+}
 
-  function drawNet(context, place, colour) {
-    const net = gan.generator.forward(looked.net, NET * NET);
-    Object.assign(context, { strokeStyle: colour, lineWidth: 0.7 });
-    context.beginPath();
-    const point = (row, column) => [place(net[2 * (NET * row + column)]), place(-net[2 * (NET * row + column) + 1])];
-    for (let line = 0; line < NET; line++) {
-      context.moveTo(...point(line, 0));
-      for (let i = 1; i < NET; i++) context.lineTo(...point(line, i));
-      context.moveTo(...point(0, line));
-      for (let i = 1; i < NET; i++) context.lineTo(...point(i, line));
-    }
-    context.stroke();
+function drawNet(context, net, place, colour) {
+  Object.assign(context, { strokeStyle: colour, lineWidth: 0.7 });
+  context.beginPath();
+  /** @returns {[number, number]} */
+  const point = (row, column) => [place(net[2 * (NET * row + column)]), place(-net[2 * (NET * row + column) + 1])];
+  for (let line = 0; line < NET; line++) {
+    context.moveTo(...point(line, 0));
+    for (let i = 1; i < NET; i++) context.lineTo(...point(line, i));
+    context.moveTo(...point(0, line));
+    for (let i = 1; i < NET; i++) context.lineTo(...point(i, line));
   }
+  context.stroke();
+}
 
-  // From [x, y] along [dx, dy], as long as the pull is strong, up to a tenth of the picture.
-  let arrows = [];
-  function makeArrows(fake) {
-    const some = fake.slice(0, 2 * SHOWN.arrows);
-    const logits = real.length ? gan.discriminator.forward(real.subarray(0, some.length), SHOWN.arrows) : [0];
-    const pull = gan.pull(some, SHOWN.arrows, logits.reduce((sum, one) => sum + one) / logits.length);
-    arrows = Array.from({ length: SHOWN.arrows }, (_, i) => {
-      const [dx, dy] = pull.subarray(2 * i, 2 * i + 2);
-      const strength = Math.hypot(dx, dy) + 1e-6;
-      const length = (0.4 * Math.tanh(strength)) / strength;
-      return [some[2 * i], some[2 * i + 1], length * dx, length * dy];
-    });
-  }
-
-  function drawArrows(context, place, colour, unit) {
-    Object.assign(context, { strokeStyle: colour, lineWidth: 1.2 });
-    context.beginPath();
-    for (const [fromX, fromY, alongX, alongY] of arrows) {
-      const [dx, dy] = [unit * alongX, -unit * alongY];
-      const [x, y] = [place(fromX) + dx, place(-fromY) + dy];
-      context.moveTo(x - dx, y - dy);
-      context.lineTo(x, y);
-      context.lineTo(x - 0.3 * dx - 0.15 * dy, y - 0.3 * dy + 0.15 * dx);
-      context.moveTo(x, y);
-      context.lineTo(x - 0.3 * dx + 0.15 * dy, y - 0.3 * dy - 0.15 * dx);
-    }
-    context.stroke();
-  }
-
-  const cursor = { x: 0, y: 0 };
-  const canvas = figure.canvas({
-    label:
-      "Real points, generated points and the discriminator's answer in the plane. With data drawn by hand: " +
-      "draw with a pointer, or move the cross with the arrow keys and set a point with Enter.",
-    ratio: 1,
-    draw(context, width, height, colours) {
-      const begun = performance.now();
-      const place = (value) => ((value / VIEW + 1) * width) / 2;
-      view = (pixel) => ((2 * pixel) / width - 1) * VIEW;
-      const fake = gan.generator.forward(looked.fake, SHOWN.fake).slice();
-      // After a key or a touch the points move at once, and the rest, which takes longer, in the next frame.
-      behind = !behind;
-      if (behind) figure.redraw();
-      else {
-        if (show.map) makeMap(colours);
-        if (show.arrows) makeArrows(fake);
-      }
-      if (show.map) context.drawImage(ground.canvas, 0, 0, width, width);
-      if (show.net) drawNet(context, place, colours.soft);
-      drawDots(context, real, place, 4, colours.real);
-      drawDots(context, fake, place, 2.5, colours.fake);
-      if (show.arrows) drawArrows(context, place, colours.ink, width / (2 * VIEW));
-      if (state.data === "drawn") {
-        context.fillStyle = colours.ink;
-        context.fillRect(place(cursor.x) - 8, place(-cursor.y) - 1, 16, 2);
-        context.fillRect(place(cursor.x) - 1, place(-cursor.y) - 8, 2, 16);
-      }
-      describe(fake);
-      drawn = { at: performance.now(), cost: performance.now() - begun };
-    },
+// From [x, y] along [dx, dy], as long as the pull is strong, up to a tenth of the picture.
+function makeArrows({ gan, real }, fake) {
+  const some = fake.slice(0, 2 * SHOWN.arrows);
+  const logits = real.length ? gan.discriminator.forward(real.subarray(0, some.length), SHOWN.arrows) : [0];
+  const pull = gan.pull(some, SHOWN.arrows, logits.reduce((sum, one) => sum + one) / logits.length);
+  return Array.from({ length: SHOWN.arrows }, (_, i) => {
+    const [dx, dy] = pull.subarray(2 * i, 2 * i + 2);
+    const strength = Math.hypot(dx, dy) + 1e-6;
+    const length = (0.4 * Math.tanh(strength)) / strength;
+    return [some[2 * i], some[2 * i + 1], length * dx, length * dy];
   });
+}
 
-  // -- words --
+function drawArrows(context, arrows, place, colour, unit) {
+  Object.assign(context, { strokeStyle: colour, lineWidth: 1.2 });
+  context.beginPath();
+  for (const [fromX, fromY, alongX, alongY] of arrows) {
+    const [dx, dy] = [unit * alongX, -unit * alongY];
+    const [x, y] = [place(fromX) + dx, place(-fromY) + dy];
+    context.moveTo(x - dx, y - dy);
+    context.lineTo(x, y);
+    context.lineTo(x - 0.3 * dx - 0.15 * dy, y - 0.3 * dy + 0.15 * dx);
+    context.moveTo(x, y);
+    context.lineTo(x - 0.3 * dx + 0.15 * dy, y - 0.3 * dy - 0.15 * dx);
+  }
+  context.stroke();
+}
 
-  const numeral = (count) => count.toLocaleString("en");
+// The plane with points, and with what is chosen of the rest.
+class Picture {
+  behind = false; // whether ground and arrows are older than the points
+  chosen = { map: true, arrows: true, net: false };
+  arrows = [];
+  cursor = { x: 0, y: 0 }; // of the drawing by hand
+  map = new AnswerMap();
 
-  function describe(fake) {
-    const { steps, losses } = training;
-    const made = `Steps of D ${numeral(steps.discriminator)}, of G ${numeral(steps.generator)}.`;
-    const known = { "of D": losses.discriminator, "of G": losses.generator };
-    const last = Object.entries(known).filter(([, loss]) => loss !== undefined);
-    const parts = [made];
-    if (last.length) parts.push(`Loss ${last.map(([of, loss]) => `${of} ${decimal(loss)}`).join(", ")}.`);
-    if (!real.length) parts.push("Draw some real points first.");
+  constructor(figure, game) {
+    this.figure = figure;
+    this.game = game;
+    const fixed = new Random(1); // of what is looked at, the same at every step
+    this.latents = fixed.normals(2 * SHOWN.fake);
+    this.net = netLatents();
+  }
+
+  draw(context, width, colours) {
+    const { figure, game, chosen } = this;
+    const { generator } = game.gan;
+    const place = placeOn(width);
+    const fake = generator.forward(this.latents, SHOWN.fake).slice();
+    // After a key or a touch the points move at once, and the rest, which takes longer, in the next frame.
+    this.behind = !this.behind;
+    if (this.behind) figure.redraw();
     else {
-      const { modes, quality } = coverage(fake, target());
-      const percent = `${Math.round(100 * quality)}%`;
-      parts.push(
-        state.data === "drawn"
-          ? `${percent} of the generated points are near a drawn one.`
-          : `${modes} of ${target().centers.length} modes covered; ${percent} of high quality.`,
-      );
+      if (chosen.map) this.map.update(game, colours);
+      if (chosen.arrows) this.arrows = makeArrows(game, fake);
     }
-    figure.say(parts.join(" "));
+    if (chosen.map) context.drawImage(this.map.context.canvas, 0, 0, width, width);
+    if (chosen.net) drawNet(context, generator.forward(this.net, NET * NET), place, colours.soft);
+    drawDots(context, game.real, place, 4, colours.real);
+    drawDots(context, fake, place, 2.5, colours.fake);
+    if (chosen.arrows) drawArrows(context, this.arrows, place, colours.ink, width / (2 * VIEW));
+    if (game.settings.data === "drawn") {
+      const [x, y] = [place(this.cursor.x), place(-this.cursor.y)];
+      context.fillStyle = colours.ink;
+      context.fillRect(x - 8, y - 1, 16, 2);
+      context.fillRect(x - 1, y - 8, 2, 16);
+    }
+    figure.say(describe(game, fake));
   }
 
-  // -- controls --
+  // A whole one, in the next frame.
+  renew() {
+    this.behind = true;
+    this.figure.redraw();
+  }
+}
 
-  // Milliseconds from one picture to the next while it learns; most of the time the page is free for input.
-  const pause = () => Math.max(reducedMotion() ? 1000 : 60, 5 * drawn.cost);
-  const rate = () => Math.min(SPEEDS[state.speed], SLICES);
-  const thread = new Thread(figure, model.get("_esm"), "train");
-  const task = (steps, milliseconds) => ({
-    settings: state,
-    state: training.state,
-    mixture: target(),
-    who: state.who,
-    steps,
-    milliseconds,
-  });
+function describe({ training, real, settings, target }, fake) {
+  const numeral = (count) => count.toLocaleString("en");
+  const { steps, losses } = training;
+  const parts = [`Steps of D ${numeral(steps.discriminator)}, of G ${numeral(steps.generator)}.`];
+  const known = [["of D", losses.discriminator], ["of G", losses.generator]].filter(([, loss]) => loss !== undefined);
+  if (known.length) parts.push(`Loss ${known.map(([of, loss]) => `${of} ${decimal(loss)}`).join(", ")}.`);
+  if (!real.length) return [...parts, "Draw some real points first."].join(" ");
+  const { modes, quality } = coverage(fake, target);
+  const percent = `${Math.round(100 * quality)}%`;
+  parts.push(
+    settings.data === "drawn"
+      ? `${percent} of the generated points are near a drawn one.`
+      : `${modes} of ${target.centers.length} modes covered; ${percent} of high quality.`,
+  );
+  return parts.join(" ");
+}
+
+// Play, Step and Start anew: the work is done in a thread.
+function addPlayer(figure, game, picture, script) {
+  const thread = new Thread(figure, script, "train");
+  const rate = () => Math.min(SPEEDS[game.settings.speed], SLICES);
   const loop = new ThreadLoop(figure, thread, {
-    step: () => task(real.length ? SPEEDS[state.speed] / rate() : 0, 1000 / SLICES),
-    take(result) {
-      training.state = result;
-      if (performance.now() - drawn.at < pause()) return;
-      behind = true; // so that the next picture is a whole one
-      figure.redraw();
+    step: () => game.task(game.real.length ? SPEEDS[game.settings.speed] / rate() : 0, 1000 / SLICES),
+    take(state) {
+      game.training.state = state;
+      if (player.due) picture.renew();
     },
     rate,
   });
-
-  // A single step is there at once, for the thread makes the next one before it is asked for.
-  let ahead = {};
-  const situation = () => JSON.stringify([state, training.steps, mixtures.drawn.centers]);
-
-  async function step() {
-    if (ahead.from === situation()) training.state = ahead.result;
-    else training.step(target(), state.who);
-    const from = situation();
-    ahead = { from, result: await thread.ask(task(1, Infinity)) };
-  }
-
-  // What the GAN keeps of the settings can be changed while it learns.
-  function set(name, value) {
-    state[name] = value;
-    Object.assign(gan, { loss: state.loss, penalty: state.penalty, gamma: state.gamma, rate: state.rate });
-    figure.redraw();
-  }
-
-  function play(on) {
-    if (on) loop.start();
-    else loop.stop();
-    playing.textContent = on ? "Pause" : "Play";
-    figure.quiet(on);
-    figure.redraw();
-  }
-
-  const row = figure.row();
-  const playing = figure.button({ label: "Play", press: () => play(!loop.running), into: row });
-  figure.button({
-    label: "Step",
-    press() {
-      play(false);
-      if (real.length) step();
+  const player = new Player(figure, loop, {
+    step() {
+      if (game.real.length) game.step(thread);
     },
-    into: row,
-  });
-  figure.button({
-    label: "Start anew",
-    press() {
-      play(false);
-      state.seed++;
-      begin();
+    anew() {
+      game.settings.seed++;
+      game.begin();
     },
-    into: row,
   });
+  return player;
+}
 
+function addSettings(figure, game) {
+  const { settings } = game;
+  const set = (name, value) => {
+    game.set(name, value);
+    figure.redraw();
+  };
   const pick = (label, name, options) =>
-    figure.choice({ label, options, value: state[name], change: (value) => set(name, value) });
+    figure.choice({ label, options, value: settings[name], change: (value) => set(name, value) });
   const slide = (label, name, values) =>
     figure.slider({
       label,
       min: 0,
       max: values.length - 1,
       step: 1,
-      value: values.indexOf(state[name]),
+      value: values.indexOf(settings[name]),
       text: (index) => String(values[index]),
       change: (index) => set(name, values[index]),
     });
@@ -442,72 +452,96 @@ function render({ model, el }) {
     min: 0,
     max: SPEEDS.length - 1,
     step: 1,
-    value: state.speed,
+    value: settings.speed,
     text: (index) => (SPEEDS[index] === Infinity ? "all it can" : String(SPEEDS[index])),
-    change: (index) => (state.speed = index),
+    change: (index) => (settings.speed = index),
   });
   pick("Loss", "loss", Object.entries(NAMES));
   pick("Penalty on D", "penalty", ["none", "R1", "R1 + R2"].map((name) => [name, name]));
   slide("Its weight γ", "gamma", GAMMAS);
   slide("Learning rate", "rate", RATES);
+}
+
+// What is seen, in the same row as the button that clears the drawing.
+function addTools(figure, chosen) {
+  const into = figure.row();
+  for (const [name, label] of [["map", "Map of D"], ["arrows", "Pull on fakes"], ["net", "Net of G"]]) {
+    const change = (on) => {
+      chosen[name] = on;
+      figure.redraw();
+    };
+    figure.toggle({ label, value: chosen[name], change, into });
+  }
+  return into;
+}
+
+// The real points: one of the mixtures, or drawn by hand on the canvas.
+function addTarget(figure, game, { cursor, chosen }, canvas) {
+  const { drawn } = game.mixtures;
   figure.choice({
     label: "Real points",
     options: [["ring", "ring of 8"], ["grid", "grid of 25"], ["drawn", "drawn by hand"]],
-    value: state.data,
+    value: game.settings.data,
     change: choose,
   });
-  const tools = figure.row();
-  for (const [name, label] of [["map", "Map of D"], ["arrows", "Pull on fakes"], ["net", "Net of G"]]) {
-    const change = (on) => {
-      show[name] = on;
-      figure.redraw();
-    };
-    figure.toggle({ label, value: show[name], change, into: tools });
-  }
-
-  // -- drawing by hand --
-
-  const clear = figure.button({ label: "Clear the drawing", press: () => draw([]), into: tools });
+  const clear = figure.button({ label: "Clear the drawing", press: () => draw([]), into: addTools(figure, chosen) });
   const useKeys = figure.keys(canvas, {
     arrows(dx, dy) {
       cursor.x = clamp(cursor.x + 0.1 * dx, -VIEW, VIEW);
       cursor.y = clamp(cursor.y - 0.1 * dy, -VIEW, VIEW);
       figure.redraw();
     },
-    act: () => draw([...mixtures.drawn.centers, [cursor.x, cursor.y]]),
+    act: () => draw([...drawn.centers, [cursor.x, cursor.y]]),
   });
 
   function choose(data) {
     const drawing = data === "drawn";
-    state.data = data;
     useKeys(drawing);
     clear.hidden = !drawing;
     canvas.style.touchAction = drawing ? "none" : "auto"; // else a finger scrolls the page
-    lookAnew();
+    game.aim(data);
+    figure.redraw();
   }
 
   function draw(centers) {
-    mixtures.drawn.centers = centers;
-    lookAnew();
+    drawn.centers = centers;
+    game.aim("drawn");
+    figure.redraw();
   }
 
   function mark(x, y) {
-    const [last] = mixtures.drawn.centers.slice(-1);
-    const here = [view(x), -view(y)];
-    if (!last || Math.hypot(last[0] - here[0], last[1] - here[1]) > PEN) draw([...mixtures.drawn.centers, here]);
+    const [last] = drawn.centers.slice(-1);
+    const at = (pixel) => ((2 * pixel) / canvas.clientWidth - 1) * VIEW;
+    const here = [at(x), -at(y)];
+    if (!last || Math.hypot(last[0] - here[0], last[1] - here[1]) > PEN) draw([...drawn.centers, here]);
   }
 
   figure.drag(canvas, {
     down(x, y) {
-      if (state.data !== "drawn") return false;
+      if (game.settings.data !== "drawn") return false;
       mark(x, y);
       return true;
     },
     move: mark,
   });
+  choose(game.settings.data);
+}
 
-  begin();
-  choose(state.data);
+function render({ model, el }) {
+  const figure = new Figure(el, model, { beside: true });
+  const settings = { ...model.get("start"), speed: SPEEDS.length - 1, who: "both", seed: 0 };
+  const game = new Game(settings, model.get("mixtures"));
+  const picture = new Picture(figure, game);
+  const player = addPlayer(figure, game, picture, model.get("_esm"));
+  const canvas = figure.canvas({
+    label:
+      "Real points, generated points and the discriminator's answer in the plane. With data drawn by hand: " +
+      "draw with a pointer, or move the cross with the arrow keys and set a point with Enter.",
+    ratio: 1,
+    draw: player.timed((context, width, height, colours) => picture.draw(context, width, colours)),
+  });
+  addSettings(figure, game);
+  addTarget(figure, game, picture, canvas);
   return () => figure.close();
 }
 

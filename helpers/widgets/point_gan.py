@@ -19,7 +19,6 @@ class PointGAN(Figure):
         "penalty" ("none", "R1" or "R1 + R2"), "gamma" and "rate".
     """
 
-    uses = ("nn.js", "plane.js")
     title = Unicode("A GAN in the plane, trained here").tag(sync=True)
     alt = Unicode(
         "A square with real points and the points of a generator, which learns beside a discriminator while one "

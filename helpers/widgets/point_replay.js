@@ -1,6 +1,14 @@
+import { drawDots, placeOn, sample } from "./plane.js";
+import { Axes, Figure, Loop, Player, Random, range, reducedMotion } from "./shared.js";
+
 // --- What is computed ---
 
-// The points of a run at one of its moments; `numbers` holds all of them, as 8-bit integers.
+/**
+ * The points of a run at one of its moments; `numbers` holds all of them, as 8-bit integers.
+ * @param {DataView} numbers
+ * @param {{run: number, moment: number, moments: number, shown: number, edge: number}} at
+ * @returns {Float32Array}
+ */
 export function recorded(numbers, { run, moment, moments, shown, edge }) {
   const length = 2 * shown;
   const from = (run * moments + moment) * length;
@@ -12,24 +20,51 @@ export function recorded(numbers, { run, moment, moments, shown, edge }) {
 const REAL = 500; // real points
 const PICTURES = 5; // a second
 
-function render({ model, el }) {
-  const figure = new Figure(el, model, { beside: true });
-  const runs = model.get("runs");
-  const mixtures = model.get("mixtures");
-  const last = runs[0].steps.length - 1;
-  const state = { name: runs[0].name, seed: runs[0].seed, moment: last };
-  const run = () => runs.find(({ name, seed }) => name === state.name && seed === state.seed);
-  const modes = () => mixtures[run().mixture].centers.length;
+// Which run is shown, and at which of its moments.
+class Replay {
+  constructor(model) {
+    this.get = (name) => model.get(name);
+    this.runs = this.get("runs");
+    this.key = { name: this.runs[0].name, seed: this.runs[0].seed };
+    this.moment = this.last = this.runs[0].steps.length - 1;
+  }
 
+  get run() {
+    return this.runs.find(({ name, seed }) => name === this.key.name && seed === this.key.seed);
+  }
+
+  get mixture() {
+    return this.get("mixtures")[this.run.mixture];
+  }
+
+  get points() {
+    const { runs, run, moment, last } = this;
+    const at = { run: runs.indexOf(run), moment, moments: last + 1, shown: this.get("shown"), edge: this.get("edge") };
+    return recorded(this.get("points"), at);
+  }
+
+  // In words.
+  step(at) {
+    return `step ${this.run.steps[at].toLocaleString("en")}`;
+  }
+
+  describe() {
+    const { run, moment } = this;
+    const percent = (100 * run.high_quality[moment]).toFixed(1);
+    return (
+      `After ${this.step(moment)}: ${run.modes[moment]} of ${this.mixture.centers.length} modes covered; ` +
+      `${percent}% of high quality, counted over 2,500 points.`
+    );
+  }
+}
+
+function addPictures(figure, replay) {
   figure.canvas({
     label: "Real points and generated points in the plane",
     ratio: 1,
     draw(context, width, height, colours) {
-      const place = (value) => ((value / VIEW + 1) * width) / 2;
-      const [shown, edge] = [model.get("shown"), model.get("edge")];
-      const at = { run: runs.indexOf(run()), moment: state.moment, moments: last + 1, shown, edge };
-      drawDots(context, sample(mixtures[run().mixture], REAL, new Random(2)), place, 4, colours.real);
-      drawDots(context, recorded(model.get("points"), at), place, 3, colours.fake);
+      drawDots(context, sample(replay.mixture, REAL, new Random(2)), placeOn(width), 4, colours.real);
+      drawDots(context, replay.points, placeOn(width), 3, colours.fake);
     },
   });
 
@@ -38,61 +73,57 @@ function render({ model, el }) {
     ratio: 0.36,
     least: 130,
     draw(context, width, height, colours) {
-      const { steps, high_quality } = run();
+      const { steps, modes, high_quality } = replay.run;
       const axes = new Axes(context, width, height, colours, { x: [0, steps.at(-1)], y: [0, 1], top: 22, right: 16 });
       axes.ticks(range(0, steps.at(-1), 4), [0, 0.5, 1], 1);
-      const now = steps[state.moment];
+      const now = steps[replay.moment];
       axes.line([now, now], [0, 1], colours.soft, 1);
-      const covered = run().modes.map((count) => count / modes());
+      const covered = modes.map((count) => count / replay.mixture.centers.length);
       for (const [shares, colour] of [[covered, colours.blue], [high_quality, colours.orange]]) {
         axes.line(steps, shares, colour);
-        axes.dot(now, shares[state.moment], colour, 4);
+        axes.dot(now, shares[replay.moment], colour, 4);
       }
       axes.legend(["modes", colours.blue], ["high quality", colours.orange], ["over steps", colours.soft]);
     },
   });
+}
+
+function render({ model, el }) {
+  const figure = new Figure(el, model, { beside: true });
+  const replay = new Replay(model);
+  addPictures(figure, replay);
 
   // -- controls --
 
-  const loop = new Loop(
-    figure,
-    () => {
-      show(state.moment + 1);
-      if (state.moment === last) play(false);
-    },
-    () => (reducedMotion() ? 1 : PICTURES),
-  );
-
-  function play(on) {
-    if (on && state.moment === last) show(0);
-    if (on) loop.start();
-    else loop.stop();
-    playing.textContent = on ? "Pause" : "Play";
-    figure.quiet(on);
+  function step() {
+    show(replay.moment + 1);
+    if (replay.moment === replay.last) player.play(false);
   }
 
-  const playing = figure.button({ label: "Play", press: () => play(!loop.running) });
+  const player = new Player(figure, new Loop(figure, step, () => (reducedMotion() ? 1 : PICTURES)), {
+    ready: () => replay.moment === replay.last && show(0),
+  });
   const moment = figure.slider({
     label: "Moment",
     min: 0,
-    max: last,
+    max: replay.last,
     step: 1,
-    value: state.moment,
-    text: (at) => `step ${run().steps[at].toLocaleString("en")}`,
+    value: replay.moment,
+    text: (at) => replay.step(at),
     change(at) {
-      play(false);
+      player.play(false);
       show(at);
     },
   });
-  for (const [label, key] of [["Run", "name"], ["Seed", "seed"]]) {
-    const values = [...new Set(runs.map((one) => one[key]))];
+  for (const [label, name] of [["Run", "name"], ["Seed", "seed"]]) {
+    const values = [...new Set(replay.runs.map((one) => one[name]))];
     figure.choice({
       label,
       options: values.map((value, at) => [at, String(value)]),
-      value: values.indexOf(state[key]),
+      value: values.indexOf(replay.key[name]),
       change(at) {
-        state[key] = values[at];
-        show(state.moment);
+        replay.key[name] = values[at];
+        show(replay.moment);
       },
     });
   }
@@ -100,18 +131,13 @@ function render({ model, el }) {
   // -- words --
 
   function show(at) {
-    state.moment = at;
+    replay.moment = at;
     moment.set(at);
-    const { steps, high_quality } = run();
-    const percent = (100 * high_quality[at]).toFixed(1);
-    figure.say(
-      `After step ${steps[at].toLocaleString("en")}: ${run().modes[at]} of ${modes()} modes covered; ${percent}% of ` +
-        "high quality, counted over 2,500 points.",
-    );
+    figure.say(replay.describe());
     figure.redraw();
   }
 
-  show(state.moment);
+  show(replay.moment);
   return () => figure.close();
 }
 

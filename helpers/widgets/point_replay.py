@@ -12,7 +12,6 @@ from helpers.widgets.point_gan import TARGETS
 class PointReplay(Figure):
     """Generated points of a run at some moments of its training, and how many modes it covered at each."""
 
-    uses = ("plane.js",)
     title = Unicode("Recorded runs of GANs in the plane").tag(sync=True)
     alt = Unicode(
         "A square with real points and 200 points that a generator made of the same latents at 24 moments of its "
@@ -27,11 +26,11 @@ class PointReplay(Figure):
     mixtures = Dict(TARGETS).tag(sync=True)
 
     def __init__(self, **traits):
-        super().__init__(**stored(), **traits)
+        super().__init__(**_traits(), **traits)
 
 
 @functools.cache
-def stored():
+def _traits():
     """Return the values of the traits that hold what `experiments.replays` recorded."""
     replays = results.read("replays")
     points = results.arrays("replays", keys=["points"])["points"].tobytes()

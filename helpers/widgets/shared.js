@@ -1,24 +1,52 @@
 // What every interactive figure of the book needs: controls with labels, sharp canvases, light and dark, words.
-// The files of this folder are joined to one module, so each name at their top level is known in those after it.
+// base.py joins it and the files that import it to one module, so no two of them may define the same name.
+
+/** @typedef {{get: (name: string) => any}} Model what Python hands over, by the traits' names */
+/** @typedef {Record<string, string>} Colours by the names of shared.css's variables, and the font */
+/** @typedef {(context: CanvasRenderingContext2D, width: number, height: number, colours: Colours) => void} Draw */
 
 // --- Small tools ---
 
-// Make an element with attributes and children.
+/**
+ * Make an element with attributes and children.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string | number>} [attributes]
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
   element.append(...children);
   return element;
 }
 
-// Write a number with so many decimals and a true minus sign.
+/**
+ * Write a number with so many decimals and a true minus sign.
+ * @param {number} value
+ * @param {number} [digits]
+ * @returns {string}
+ */
 export const decimal = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
 
+/**
+ * The number within the limits that is nearest to a value.
+ * @param {number} value
+ * @param {number} low
+ * @param {number} high
+ * @returns {number}
+ */
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
-// "#rrggbb" → [r, g, b].
+/**
+ * "#rrggbb" → [r, g, b].
+ * @param {string} colour
+ * @returns {number[]}
+ */
 export const channels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
 
+/** @returns {boolean} */
 export const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // Whether the page is dark: the book's theme, Colab and JupyterLab each say it in their own way.
@@ -29,8 +57,9 @@ function isDark() {
   return lab ? lab === "false" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-// Random numbers that depend on the seed alone (mulberry32); normal() by Box and Muller.
+/** Random numbers that depend on the seed alone (mulberry32); normal() by Box and Muller. */
 export class Random {
+  /** @param {number} seed */
   constructor(seed) {
     this.state = seed >>> 0;
   }
@@ -43,6 +72,7 @@ export class Random {
   normal() {
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
   }
+  /** @param {number} count */
   normals(count) {
     return new Float32Array(count).map(() => this.normal());
   }
@@ -51,14 +81,25 @@ export class Random {
 // --- Figure: the frame of a widget ---
 
 export class Figure {
-  // With `beside`, the controls stand at the right of pictures and words where there is room.
+  closing = new AbortController();
+  /** @type {{canvas: HTMLCanvasElement, draw: Draw, ratio: number, least: number, width: number, height: number}[]} */
+  canvases = [];
+  /** @type {?Colours} */
+  colours = null;
+  /** @type {?number} */
+  frame = null; // that was asked for
+  pictures = make("div");
+  screen = make("div", { class: "screen" }, this.pictures);
+  panel = make("div", { class: "controls" });
+  words = make("p", { class: "words", role: "status", "aria-live": "polite" });
+
+  /**
+   * With `beside`, the controls stand at the right of pictures and words where there is room.
+   * @param {HTMLElement} el
+   * @param {Model} model
+   * @param {{beside?: boolean}} [options]
+   */
   constructor(el, model, { beside = false } = {}) {
-    this.closing = new AbortController();
-    this.canvases = [];
-    this.pictures = make("div");
-    this.screen = make("div", { class: "screen" }, this.pictures);
-    this.panel = make("div", { class: "controls" });
-    this.words = make("p", { class: "words", role: "status", "aria-live": "polite" });
     const name = `${model.get("title")}. ${model.get("alt")}`;
     this.root = make("div", { class: "book-figure", role: "group", "aria-label": name });
     this.root.toggleAttribute("data-beside", beside);
@@ -77,9 +118,13 @@ export class Figure {
     this.root.remove();
   }
 
-  listen(target, names, handle, options = {}) {
-    for (const name of names.split(" "))
-      target.addEventListener(name, handle, { signal: this.closing.signal, ...options });
+  /**
+   * @param {EventTarget} target
+   * @param {string} names of events, with spaces between
+   * @param {(event: any) => void} handle
+   */
+  listen(target, names, handle) {
+    for (const name of names.split(" ")) target.addEventListener(name, handle, { signal: this.closing.signal });
   }
 
   // -- colours --
@@ -106,12 +151,16 @@ export class Figure {
 
   // -- canvases --
 
-  // Add a canvas as wide as its box and `ratio` times as high; draw(context, width, height, colours) is called
-  // once a frame at most, in CSS pixels. Where `keys` lets it have the focus, the label says what keys do.
+  /**
+   * Add a canvas as wide as its box and `ratio` times as high; `draw` is called once a frame at most, in CSS pixels.
+   * Where `keys` lets it have the focus, the label says what keys do.
+   * @param {{label: string, ratio: number, draw: Draw, least?: number, into?: HTMLElement}} options
+   * @returns {HTMLCanvasElement}
+   */
   canvas({ label, ratio, draw, least = 0, into = this.pictures }) {
     const canvas = make("canvas", { role: "img", "aria-label": label });
     into.append(canvas);
-    this.canvases.push({ canvas, draw, ratio, least });
+    this.canvases.push({ canvas, draw, ratio, least, width: 0, height: 0 });
     this.resizing.observe(canvas);
     return canvas;
   }
@@ -155,16 +204,21 @@ export class Figure {
   // -- controls --
 
   // Each returns the control with `set(value)`, which does not call `change`.
+
+  /**
+   * @param {{label: string, min: number, max: number, step: number, value: number, change: (value: number) => void,
+   *   text?: (value: number) => string, into?: HTMLElement}} options
+   */
   slider({ label, min, max, step, value, change, text = (number) => decimal(number), into = this.panel }) {
     const input = make("input", { type: "range", min, max, step, "aria-label": label });
     const shown = make("span");
-    const set = (number) => {
-      input.value = number;
+    const set = (/** @type {number} */ number) => {
+      input.value = String(number);
       shown.textContent = text(Number(input.value));
       input.setAttribute("aria-valuetext", shown.textContent);
     };
     this.listen(input, "input", () => {
-      set(input.value);
+      set(Number(input.value));
       change(Number(input.value));
     });
     into.append(make("label", {}, `${label}: `, shown, input));
@@ -172,11 +226,14 @@ export class Figure {
     return { input, set };
   }
 
-  // Options are a list of [value, name].
+  /**
+   * @param {{label: string, options: any[][], value: string | number, change: (value: string) => void,
+   *   into?: HTMLElement}} choice its options are a list of [value, name]
+   */
   choice({ label, options, value, change, into = this.panel }) {
     const select = make("select", {}, ...options.map(([key, name]) => make("option", { value: key }, name)));
-    const set = (key) => {
-      select.value = key;
+    const set = (/** @type {string | number} */ key) => {
+      select.value = String(key);
     };
     this.listen(select, "change", () => change(select.value));
     const long = options.some(([, name]) => name.length > 16); // takes a line of its own
@@ -185,9 +242,10 @@ export class Figure {
     return { select, set };
   }
 
+  /** @param {{label: string, value: boolean, change: (on: boolean) => void, into?: HTMLElement}} options */
   toggle({ label, value, change, into = this.panel }) {
     const input = make("input", { type: "checkbox" });
-    const set = (on) => {
+    const set = (/** @type {boolean} */ on) => {
       input.checked = on;
     };
     this.listen(input, "change", () => change(input.checked));
@@ -196,26 +254,32 @@ export class Figure {
     return { input, set };
   }
 
-  // A row for buttons, over the whole width.
+  /** A row for buttons, over the whole width. */
   row() {
     const row = make("div", { class: "buttons" });
     this.panel.append(row);
     return row;
   }
 
+  /** @param {{label: string, press: () => void, into?: HTMLElement}} options */
   button({ label, press, into = this.row() }) {
     const button = make("button", { type: "button" }, label);
-    this.listen(button, "click", () => press(button));
+    this.listen(button, "click", press);
     into.append(button);
     return button;
   }
 
   // -- pointer and keys on a canvas --
 
-  // Follow a pointer (mouse, pen or finger): down(x, y) returns false to leave it to the page; then move(x, y), up().
-  // `touch` is the CSS touch-action: what a finger still does to the page.
+  /**
+   * Follow a pointer (mouse, pen or finger): down(x, y) returns false to leave it to the page; then move(x, y), up().
+   * `touch` is the CSS touch-action: what a finger still does to the page.
+   * @param {HTMLCanvasElement} canvas
+   * @param {{down: (x: number, y: number) => boolean | void, move: (x: number, y: number) => void, up?: () => void,
+   *   touch?: string}} options
+   */
   drag(canvas, { down, move, up = () => {}, touch = "none" }) {
-    const at = (event) => [event.offsetX, event.offsetY];
+    const at = (event) => /** @type {const} */ ([event.offsetX, event.offsetY]);
     let active = null;
     canvas.style.touchAction = touch;
     this.listen(canvas, "pointerdown", (event) => {
@@ -233,14 +297,18 @@ export class Figure {
     });
   }
 
-  // Let the canvas have the focus: arrows(dx, dy, event) with −1, 0 or 1 for right and down, act() for Enter and
-  // Space. Returns a function that switches this on or off; it is off at first.
+  /**
+   * Let the canvas have the focus: arrows(dx, dy) with −1, 0 or 1 for right and down, act() for Enter and Space.
+   * @param {HTMLCanvasElement} canvas
+   * @param {{arrows: (dx: number, dy: number) => void, act: () => void}} options
+   * @returns {(on: boolean) => void} switches this on or off; it is off at first
+   */
   keys(canvas, { arrows, act }) {
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     this.listen(canvas, "keydown", (event) => {
       if (canvas.tabIndex < 0) return;
       const step = steps[event.key];
-      if (step) arrows(...step, event);
+      if (step) arrows(step[0], step[1]);
       else if (event.key === "Enter" || event.key === " ") act();
       else return;
       event.preventDefault();
@@ -253,12 +321,18 @@ export class Figure {
 
   // -- words --
 
-  // Say in words what the pictures show, on the page and to screen readers.
+  /**
+   * Say in words what the pictures show, on the page and to screen readers.
+   * @param {string} text
+   */
   say(text) {
     if (this.words.textContent !== text) this.words.textContent = text;
   }
 
-  // While something runs, the words change too often to be read out.
+  /**
+   * While something runs, the words change too often to be read out.
+   * @param {boolean} on
+   */
   quiet(on) {
     this.words.setAttribute("aria-live", on ? "off" : "polite");
   }
@@ -266,12 +340,26 @@ export class Figure {
 
 // --- Loop: work that goes on while the page stays responsive ---
 
-// Calls step() at most rate() times a second (Infinity: as often as there is time), each call in a task of its own, so
-// that input and frames come between; stops while the figure is out of sight.
+/**
+ * Calls step() at most rate() times a second (Infinity: as often as there is time), each call in a task of its own, so
+ * that input and frames come between; stops while the figure is out of sight.
+ */
 export class Loop {
+  running = false;
+  waiting = false; // for a turn that is on its way
+  due = 0;
+  seen = true;
+  channel = new MessageChannel();
+
+  /**
+   * @param {Figure} figure
+   * @param {() => any} step
+   * @param {() => number} rate
+   */
   constructor(figure, step, rate) {
-    Object.assign(this, { figure, step, rate, running: false, due: 0, seen: true });
-    this.channel = new MessageChannel();
+    this.figure = figure;
+    this.step = step;
+    this.rate = rate;
     this.channel.port1.onmessage = () => this.turn();
     const watch = new IntersectionObserver((entries) => {
       this.seen = entries.at(-1).isIntersecting;
@@ -319,11 +407,24 @@ export class Loop {
   }
 }
 
-// A thread that answers tasks with work(task), where `work` is the name of a function of the figure's script. Task and
-// result are numbers, lists and the like, for they are copied.
+/**
+ * A thread that answers tasks with work(task), where `work` is the name of a function of the figure's script. Task and
+ * result are numbers, lists and the like, for they are copied.
+ */
 export class Thread {
+  /** @type {((result: any) => void)[]} */
+  waiting = [];
+  /** @type {?Worker} */
+  worker = null;
+
+  /**
+   * @param {Figure} figure
+   * @param {string} script
+   * @param {string} work
+   */
   constructor(figure, script, work) {
-    Object.assign(this, { script, work, waiting: [] });
+    this.script = script;
+    this.work = work;
     figure.closing.signal.addEventListener("abort", () => this.worker?.terminate());
   }
 
@@ -339,7 +440,11 @@ export class Thread {
     return worker;
   }
 
-  // The promise of work(task); answers come in the order of the tasks.
+  /**
+   * The promise of work(task); answers come in the order of the tasks.
+   * @param {any} task
+   * @returns {Promise<any>}
+   */
   ask(task) {
     this.worker ??= this.hire();
     this.worker.postMessage(task);
@@ -347,12 +452,22 @@ export class Thread {
   }
 }
 
-// A loop for work that takes long: step() returns a task for the thread, and take() gets its result, unless the loop
-// was stopped meanwhile.
+/**
+ * A loop for work that takes long: step() returns a task for the thread, and take() gets its result, unless the loop
+ * was stopped meanwhile.
+ */
 export class ThreadLoop extends Loop {
+  stops = 0;
+
+  /**
+   * @param {Figure} figure
+   * @param {Thread} thread
+   * @param {{step: () => any, take: (result: any) => void, rate: () => number}} options
+   */
   constructor(figure, thread, { step, take, rate }) {
     super(figure, step, rate);
-    Object.assign(this, { thread, take, stops: 0 });
+    this.thread = thread;
+    this.take = take;
   }
 
   stop() {
@@ -371,25 +486,102 @@ export class ThreadLoop extends Loop {
   }
 }
 
+// --- Player: the buttons of a loop ---
+
+/** Play or Pause; Step and Start anew for what has them, which end the playing first. */
+export class Player {
+  drawn = { at: 0, cost: 0 }; // when the picture was drawn, and how long that took, in milliseconds
+
+  /**
+   * @param {Figure} figure
+   * @param {Loop} loop
+   * @param {{step?: () => any, anew?: () => any, ready?: () => any, into?: HTMLElement}} [options] what the buttons do;
+   *   `ready` is called before the loop starts
+   */
+  constructor(figure, loop, { step, anew, ready = () => {}, into = figure.row() } = {}) {
+    this.figure = figure;
+    this.loop = loop;
+    this.ready = ready;
+    this.button = figure.button({ label: "Play", press: () => this.play(!loop.running), into });
+    for (const [label, act] of Object.entries({ Step: step, "Start anew": anew })) {
+      const press = () => {
+        this.play(false);
+        act();
+      };
+      if (act) figure.button({ label, press, into });
+    }
+  }
+
+  /** @param {boolean} on */
+  play(on) {
+    if (on) this.ready();
+    if (on) this.loop.start();
+    else this.loop.stop();
+    this.button.textContent = on ? "Pause" : "Play";
+    this.figure.quiet(on);
+    this.figure.redraw();
+  }
+
+  /**
+   * The same as `draw`, and a note of when it was and how long it took.
+   * @param {Draw} draw
+   * @returns {Draw}
+   */
+  timed(draw) {
+    return (...given) => {
+      const begun = performance.now();
+      draw(...given);
+      this.drawn = { at: performance.now(), cost: performance.now() - begun };
+    };
+  }
+
+  /** Whether it is time for the next picture; most of the time the page is free for input. */
+  get due() {
+    return performance.now() - this.drawn.at > Math.max(reducedMotion() ? 1000 : 60, 5 * this.drawn.cost);
+  }
+}
+
 // --- Axes: curves on a canvas ---
 
-// Numbers from low to high, both included, in so many equal steps.
+/**
+ * Numbers from low to high, both included, in so many equal steps.
+ * @param {number} low
+ * @param {number} high
+ * @param {number} steps
+ * @returns {Float64Array}
+ */
 export function range(low, high, steps) {
   return Float64Array.from({ length: steps + 1 }, (_, i) => low + ((high - low) * i) / steps);
 }
 
-// A plot over the whole canvas; x and y are [low, high]. `px` and `py` turn numbers into CSS pixels, `x` and `y` back.
+/** A plot over the whole canvas. `px` and `py` turn numbers into CSS pixels, `x` a pixel back. */
 export class Axes {
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {number} width
+   * @param {number} height
+   * @param {Colours} colours
+   * @param {{x: number[], y: number[], left?: number, bottom?: number, top?: number, right?: number}} limits
+   *   [low, high] of x and of y, and the margins
+   */
   constructor(context, width, height, colours, { x, y, left = 40, bottom = 20, top = 8, right = 8 }) {
     const [w, h] = [width - left - right, height - top - bottom];
-    Object.assign(this, { context, colours, width, height, left, bottom, limits: { x, y } });
-    this.px = (value) => left + ((value - x[0]) / (x[1] - x[0])) * w;
-    this.py = (value) => top + ((y[1] - value) / (y[1] - y[0])) * h;
-    this.x = (pixel) => x[0] + ((pixel - left) / w) * (x[1] - x[0]);
-    this.y = (pixel) => y[1] - ((pixel - top) / h) * (y[1] - y[0]);
+    this.context = context;
+    this.colours = colours;
+    this.left = left;
+    this.bottom = bottom;
+    this.limits = { x, y };
+    this.px = (/** @type {number} */ value) => left + ((value - x[0]) / (x[1] - x[0])) * w;
+    this.py = (/** @type {number} */ value) => top + ((y[1] - value) / (y[1] - y[0])) * h;
+    this.x = (/** @type {number} */ pixel) => x[0] + ((pixel - left) / w) * (x[1] - x[0]);
   }
 
-  // Ticks with numbers; [] leaves an axis without.
+  /**
+   * Ticks with numbers; [] leaves an axis without.
+   * @param {Iterable<number>} xs
+   * @param {Iterable<number>} ys
+   * @param {number} [digits] of the numbers at y
+   */
   ticks(xs, ys, digits = 0) {
     const { context, colours, limits } = this;
     context.strokeStyle = colours.line;
@@ -409,11 +601,22 @@ export class Axes {
     }
   }
 
+  /**
+   * @param {ArrayLike<number>} xs
+   * @param {ArrayLike<number>} ys
+   */
   path(xs, ys) {
     this.context.beginPath();
     for (let i = 0; i < xs.length; i++) this.context.lineTo(this.px(xs[i]), this.py(ys[i]));
   }
 
+  /**
+   * @param {ArrayLike<number>} xs
+   * @param {ArrayLike<number>} ys
+   * @param {string} colour
+   * @param {number} [width]
+   * @param {number[]} [dash]
+   */
   line(xs, ys, colour, width = 2, dash = []) {
     this.path(xs, ys);
     Object.assign(this.context, { strokeStyle: colour, lineWidth: width });
@@ -422,17 +625,29 @@ export class Axes {
     this.context.setLineDash([]);
   }
 
-  // Fill between the curve and 0.
+  /**
+   * Fill between the curve and 0.
+   * @param {ArrayLike<number>} xs
+   * @param {ArrayLike<number>} ys
+   * @param {string} colour
+   * @param {number} [alpha]
+   */
   fill(xs, ys, colour, alpha = 0.2) {
     const { context } = this;
     this.path(xs, ys);
-    context.lineTo(this.px(xs.at(-1)), this.py(0));
+    context.lineTo(this.px(xs[xs.length - 1]), this.py(0));
     context.lineTo(this.px(xs[0]), this.py(0));
     Object.assign(context, { fillStyle: colour, globalAlpha: alpha });
     context.fill();
     context.globalAlpha = 1;
   }
 
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {string} colour
+   * @param {number} [radius]
+   */
   dot(x, y, colour, radius = 6) {
     this.context.beginPath();
     this.context.arc(this.px(x), this.py(y), radius, 0, 2 * Math.PI);
@@ -440,7 +655,10 @@ export class Axes {
     this.context.fill();
   }
 
-  // Names of the curves, [text, colour], in a row at the top.
+  /**
+   * Names of the curves in a row at the top.
+   * @param {...any[]} entries [text, colour]
+   */
   legend(...entries) {
     const { context } = this;
     Object.assign(context, { textAlign: "left", textBaseline: "top" });

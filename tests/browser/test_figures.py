@@ -10,8 +10,8 @@ from figure_classes import FIGURES
 from playwright.sync_api import expect
 from test_pages import watch
 
-from helpers import datasets, gans, metrics, points
-from helpers.widgets import networks
+from helpers import datasets, gans, metrics
+from helpers.widgets import packing
 from helpers.widgets.optimal_discriminator import OptimalDiscriminator
 from helpers.widgets.point_gan import PointGAN
 from tools.pages import ROOT, pages
@@ -81,7 +81,7 @@ def test_packed_network_gives_kerass_outputs(call):
     chain = keras.Sequential([keras.Input((5,)), *hidden, *rest])
     rng = np.random.default_rng(0)
     chain.set_weights([rng.normal(size=weight.shape).astype("float32") for weight in chain.get_weights()])
-    packed, numbers = networks.pack(chain, "float32")
+    packed, numbers = packing.pack(chain, "float32")
     code = """(module, layers, bytes, rows) => {
       const weights = new DataView(Uint8Array.from([0, ...bytes]).buffer, 1); // a page may put it anywhere
       return [...module.unpack(layers, weights).forward(Float32Array.from(rows), 11)];
@@ -122,7 +122,7 @@ def lists(weights):
 @pytest.mark.parametrize("loss", gans.LOSSES)
 def test_training_steps_are_those_of_the_books_gan(call, loss, penalty):
     keras.utils.set_random_seed(0)
-    gan = gans.GAN(*points.point_networks(units=(64, 64)), seed=3)
+    gan = gans.GAN(*gans.point_networks(units=(64, 64)), seed=3)
     adams = [keras.optimizers.Adam(1e-3, beta_1=0, beta_2=0.99, epsilon=EPSILON) for _ in range(2)]
     gan.compile(*adams, loss=loss, **PENALTIES[penalty], run_eagerly=True)
     start = [lists(gan.generator.get_weights()), lists(gan.discriminator.get_weights())]

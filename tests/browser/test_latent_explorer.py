@@ -9,7 +9,7 @@ import pytest
 from test_digits_on_request import in_bytes
 from test_figures import call, open_figure, picture, swipe, words
 
-from helpers import explorer
+from helpers.widgets import stored
 from helpers.widgets.latent_explorer import LatentExplorer, small_decoder
 
 DECODE = """(module, layers, text, latents) => {
@@ -19,7 +19,7 @@ DECODE = """(module, layers, text, latents) => {
 NEAR = "(module, ...rest) => module.neighbours(...rest)"
 
 
-@pytest.mark.parametrize("name", explorer.NAMES)
+@pytest.mark.parametrize("name", stored.DECODERS)
 def test_decoder_draws_what_pythons_does(call, name):
     packed = LatentExplorer().decoders[name]
     latents = np.random.default_rng(0).standard_normal((9, 2), dtype="float32")

@@ -11,7 +11,8 @@ import scipy
 from test_figures import call, open_figure, picture, swipe, words
 
 from experiments.sketch import first_of_code
-from helpers import datasets, sketch
+from helpers import datasets
+from helpers.widgets import stored
 from helpers.widgets.code_size import CodeSize
 from helpers.widgets.draw_a_digit import DrawADigit, digit_bytes
 
@@ -49,8 +50,8 @@ def run(call, figure, image, code):
 @pytest.mark.parametrize("digit", [0, 7])
 def test_drawing_is_redrawn_and_named_as_in_python(call, digits, digit):
     found = run(call, DrawADigit, digits[digit], LOOK)
-    pair, rows = sketch.load_network("codes"), digits[digit : digit + 1]
-    shares = scipy.special.softmax(np.array(sketch.load_network("classes")(rows))[0])
+    pair, rows = stored.load_network("codes"), digits[digit : digit + 1]
+    shares = scipy.special.softmax(np.array(stored.load_network("classes")(rows))[0])
     np.testing.assert_allclose(found["redrawn"], pair.autoencoder(rows)[0], rtol=0, atol=1e-5)
     np.testing.assert_allclose(found["code"], pair.encoder(rows)[0], rtol=0, atol=1e-5)
     np.testing.assert_allclose(found["shares"], shares, rtol=0, atol=1e-5)
@@ -58,9 +59,9 @@ def test_drawing_is_redrawn_and_named_as_in_python(call, digits, digit):
 
 def test_cut_codes_give_pythons_reconstructions(call, digits):
     found = run(call, CodeSize, digits[3], CUT)
-    pair, decoder = sketch.load_network("ordered"), sketch.load_network("components")
+    pair, decoder = stored.load_network("ordered"), stored.load_network("components")
     components, mean = decoder.get_weights()
-    masks = first_of_code(np.arange(1, sketch.CODE + 1)[:, None])
+    masks = first_of_code(np.arange(1, stored.CODE + 1)[:, None])
     expected = {
         "pca": decoder(masks * ((digits[3] - mean) @ components.T)),
         "autoencoder": pair.decoder(masks * np.array(pair.encoder(digits[3:4]))),

@@ -1,35 +1,18 @@
-"""Adversarial losses as plain functions of logits, and Keras models that train against a discriminator on JAX."""
+"""Keras models that train networks against a discriminator on JAX, and the GAN of a generator and a discriminator."""
 
 import functools
 import itertools
-from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import keras
-import numpy as np
 
-from helpers.checks import (
-    check_activation,
-    check_array,
-    check_choice,
-    check_each,
-    check_integer,
-    check_kind,
-    check_number,
-    check_shape,
-    check_shapes,
-)
+from helpers.checks import check_array, check_choice, check_integer, check_number, is_array
 from helpers.datasets import ShuffledBatches
-from helpers.ranges import output_range
-from helpers.training import (
+from helpers.gans.losses import LOSSES, gradient_penalty, zero_centered_penalty
+from helpers.guards import (
     CheckedBatches,
     CheckedPredictions,
-    OwnLoss,
-    StopOnNaN,
-    Values,
-    add_callbacks,
     check_fit,
     check_float32,
     check_latents,
@@ -40,432 +23,16 @@ from helpers.training import (
     check_trained,
     check_unregularised,
     copy_network,
-    is_array,
-    noise_states,
     trained_by,
 )
-from helpers.training import SampleFilm as SampleFilm  # handed on: the chapters look for it here
+from helpers.ranges import output_range
+from helpers.training import StopOnNaN, Values, add_callbacks, noise_states
 
-# --- Losses ----------------------------------------------------------------------------------------------------------
-# Every loss takes the discriminator's logits of a real and of a fake batch, each of shape (n,) or (n, 1), and returns a
-# scalar to be *minimised* by the network it is named after. log sigmoid(a) = -softplus(-a), log(1 - sigmoid(a)) =
-# -softplus(a): both forms stay finite where the logarithm of a rounded probability would not.
-
-
-def cross_entropy_discriminator_loss(real_logits, fake_logits):
-    """Binary cross-entropy of D: −E log σ(real) − E log(1 − σ(fake)), which is −V of the game.
-
-    Parameters
-    ----------
-    real_logits, fake_logits : array of shape (n,) or (n, 1)
-        Logits of D on a real and on a fake batch.
-
-    Returns
-    -------
-    scalar array, in nats
-        2 log 2 when D answers 1/2 everywhere.
-
-    References
-    ----------
-    Goodfellow et al. (2014), "Generative Adversarial Nets", equation 1.
-    """
-    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
-    return jnp.mean(jax.nn.softplus(-real_logits)) + jnp.mean(jax.nn.softplus(fake_logits))
-
-
-def minimax_generator_loss(real_logits, fake_logits):
-    """Saturating loss of G: E log(1 − σ(fake)), the term of V that G can change.
-
-    Parameters
-    ----------
-    real_logits, fake_logits : array of shape (n,) or (n, 1)
-        Logits of D; the real ones are not used.
-
-    Returns
-    -------
-    scalar array, in nats
-        −log 2 when D answers 1/2; its slope vanishes where D is sure that the batch is fake.
-
-    References
-    ----------
-    Goodfellow et al. (2014), "Generative Adversarial Nets", equation 1.
-    """
-    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
-    return -jnp.mean(jax.nn.softplus(fake_logits))
-
-
-def non_saturating_generator_loss(real_logits, fake_logits):
-    """Non-saturating loss of G: −E log σ(fake).
-
-    Parameters
-    ----------
-    real_logits, fake_logits : array of shape (n,) or (n, 1)
-        Logits of D; the real ones are not used.
-
-    Returns
-    -------
-    scalar array, in nats
-        log 2 when D answers 1/2.
-
-    References
-    ----------
-    Goodfellow et al. (2014), "Generative Adversarial Nets", section 3.
-    """
-    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
-    return jnp.mean(jax.nn.softplus(-fake_logits))
-
-
-def least_squares_discriminator_loss(real_logits, fake_logits):
-    """Least squares with targets 1 (real) and 0 (fake): ½ E(real − 1)² + ½ E fake².
-
-    Parameters
-    ----------
-    real_logits, fake_logits : array of shape (n,) or (n, 1)
-        Scores of D.
-
-    Returns
-    -------
-    scalar array
-
-    References
-    ----------
-    Mao et al. (2017), "Least Squares Generative Adversarial Networks".
-    """
-    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
-    return 0.5 * jnp.mean((real_logits - 1) ** 2) + 0.5 * jnp.mean(fake_logits**2)
-
-
-def least_squares_generator_loss(real_logits, fake_logits):
-    """Least squares with target 1 for fakes: ½ E(fake − 1)².
-
-    Parameters
-    ----------
-    real_logits, fake_logits : array of shape (n,) or (n, 1)
-        Scores of D; the real ones are not used.
-
-    Returns
-    -------
-    scalar array
-
-    References
-    ----------
-    Mao et al. (2017), "Least Squares Generative Adversarial Networks".
-    """
-    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
-    return 0.5 * jnp.mean((fake_logits - 1) ** 2)
-
-
-def hinge_discriminator_loss(real_logits, fake_logits):
-    """Hinge loss of D: E max(0, 1 − real) + E max(0, 1 + fake).
-
-    Parameters
-    ----------
-    real_logits, fake_logits : array of shape (n,) or (n, 1)
-        Scores of D.
-
-    Returns
-    -------
-    scalar array
-        0 once every real score is above 1 and every fake one below −1.
-
-    References
-    ----------
-    Lim and Ye (2017), "Geometric GAN"; Miyato et al. (2018), "Spectral Normalization for Generative Adversarial
-    Networks".
-    """
-    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
-    return jnp.mean(jax.nn.relu(1 - real_logits)) + jnp.mean(jax.nn.relu(1 + fake_logits))
-
-
-def wasserstein_discriminator_loss(real_logits, fake_logits):
-    """Critic loss: E fake − E real.
-
-    Parameters
-    ----------
-    real_logits, fake_logits : array of shape (n,) or (n, 1)
-        Scores of the critic, which must be kept Lipschitz by other means, such as `gradient_penalty`.
-
-    Returns
-    -------
-    scalar array
-
-    References
-    ----------
-    Arjovsky, Chintala and Bottou (2017), "Wasserstein GAN".
-    """
-    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
-    return jnp.mean(fake_logits) - jnp.mean(real_logits)
-
-
-def wasserstein_generator_loss(real_logits, fake_logits):
-    """Generator's loss against a critic: −E fake. The hinge loss shares it.
-
-    Parameters
-    ----------
-    real_logits, fake_logits : array of shape (n,) or (n, 1)
-        Scores of the critic; the real ones are not used.
-
-    Returns
-    -------
-    scalar array
-
-    References
-    ----------
-    Arjovsky, Chintala and Bottou (2017), "Wasserstein GAN".
-    """
-    real_logits, fake_logits = _check_logits(real_logits, fake_logits)
-    return -jnp.mean(fake_logits)
-
-
-def relativistic_discriminator_loss(real_logits, fake_logits):
-    """Relativistic pairing: E softplus(fake − real), each fake judged against one real image.
-
-    Parameters
-    ----------
-    real_logits, fake_logits : array of the same shape, (n,) or (n, 1)
-        Scores of D, paired by position.
-
-    Returns
-    -------
-    scalar array, in nats
-        log 2 when D cannot tell the two apart.
-
-    References
-    ----------
-    Jolicoeur-Martineau (2019), "The relativistic discriminator"; Huang et al. (2024), "The GAN is dead; long live the
-    GAN!".
-    """
-    real_logits, fake_logits = check_shapes(real_logits=real_logits, fake_logits=fake_logits)
-    return jnp.mean(jax.nn.softplus(fake_logits - real_logits))
-
-
-def relativistic_generator_loss(real_logits, fake_logits):
-    """Relativistic pairing of G: E softplus(real − fake), D's loss with the roles exchanged.
-
-    Parameters
-    ----------
-    real_logits, fake_logits : array of the same shape, (n,) or (n, 1)
-        Scores of D, paired by position.
-
-    Returns
-    -------
-    scalar array, in nats
-        log 2 when D cannot tell the two apart.
-
-    References
-    ----------
-    As for `relativistic_discriminator_loss`.
-    """
-    real_logits, fake_logits = check_shapes(real_logits=real_logits, fake_logits=fake_logits)
-    return jnp.mean(jax.nn.softplus(real_logits - fake_logits))
-
-
-def _check_logits(real_logits, fake_logits):
-    """Return logits, which may come from batches of two sizes, or raise a ValueError; no value is looked at."""
-    return check_shape("real_logits", real_logits, (...,)), check_shape("fake_logits", fake_logits, (...,))
-
-
-class AdversarialLoss(NamedTuple):
-    """The two losses of a game; each is a function ``(real_logits, fake_logits) -> scalar`` to be minimised."""
-
-    discriminator: Callable
-    generator: Callable
-
-
-LOSSES = {
-    "minimax": AdversarialLoss(cross_entropy_discriminator_loss, minimax_generator_loss),
-    "non_saturating": AdversarialLoss(cross_entropy_discriminator_loss, non_saturating_generator_loss),
-    "least_squares": AdversarialLoss(least_squares_discriminator_loss, least_squares_generator_loss),
-    "hinge": AdversarialLoss(hinge_discriminator_loss, wasserstein_generator_loss),
-    "wasserstein": AdversarialLoss(wasserstein_discriminator_loss, wasserstein_generator_loss),
-    "relativistic": AdversarialLoss(relativistic_discriminator_loss, relativistic_generator_loss),
-}
-
-# --- Regularisers of D -----------------------------------------------------------------------------------------------
-
-
-def zero_centered_penalty(score, images):
-    """Mean squared norm of D's gradient with respect to its input: E‖∇ₓ D(x)‖². R1 on real images, R2 on fakes.
-
-    Parameters
-    ----------
-    score : callable
-        Maps images (n, ...) to logits (n,) or (n, 1).
-    images : array of shape (n, ...)
-        Where the gradient is taken.
-
-    Returns
-    -------
-    scalar array, in squared logits per squared pixel unit
-
-    References
-    ----------
-    Mescheder, Geiger and Nowozin (2018), "Which Training Methods for GANs do actually Converge?".
-    """
-    gradients = _input_gradients(score, check_shape("images", images, (None, ...)))
-    return jnp.mean(jnp.sum(gradients**2, axis=1))
-
-
-def gradient_penalty(score, real, fake, weights):
-    """Mean squared distance of the gradient's norm from 1, between real and fake: E(‖∇ₓ D(x̂)‖ − 1)².
-
-    Parameters
-    ----------
-    score : callable
-        Maps images (n, ...) to scores (n,) or (n, 1).
-    real, fake : array of shape (n, ...)
-        The batches to interpolate between.
-    weights : array of shape (n,)
-        Interpolation weights, drawn *uniformly* from [0, 1], one an image: x̂ = w·real + (1 − w)·fake.
-
-    Returns
-    -------
-    scalar array
-
-    References
-    ----------
-    Gulrajani et al. (2017), "Improved Training of Wasserstein GANs", algorithm 1.
-    """
-    real, fake = check_shapes(real=check_shape("real", real, (None, ...)), fake=fake)
-    weights = check_shape("weights", weights, np.shape(real)[:1])
-    weights = jnp.reshape(weights, (-1,) + (1,) * (real.ndim - 1))
-    gradients = _input_gradients(score, weights * real + (1 - weights) * fake)
-    squared = jnp.sum(gradients**2, axis=1)
-    # The derivative of a square root is infinite at 0; without the guard one zero gradient makes all weights NaN.
-    norms = jnp.sqrt(jnp.where(squared > 0, squared, 1.0)) * (squared > 0)
-    return jnp.mean((norms - 1) ** 2)
-
-
-def _input_gradients(score, images):
-    """Return ∇ₓ of the summed scores, flattened to (n, pixels)."""
-    check_kind("score", score, Callable, "a function from images to logits")
-    images = jnp.asarray(images, jnp.result_type(images, "float32"))  # of integers there is no gradient
-    return jax.grad(lambda x: jnp.sum(score(x)))(images).reshape(len(images), -1)
-
-
-# --- Networks --------------------------------------------------------------------------------------------------------
-
-
-def source_networks():
-    """Return the source article's generator 100-256-512-784 and discriminator 784-1024-512-1, ReLU, as logits.
-
-    Returns
-    -------
-    generator, discriminator : keras.Sequential
-        Latents (n, 100) → images (n, 28, 28, 1) in (0, 1); images → logits (n, 1).
-    """
-    return dense_networks(100, (256, 512), (1024, 512), "relu")
-
-
-def improved_networks():
-    """Return the chapter's improved pair: narrower, with layer normalisation in the generator.
-
-    Returns
-    -------
-    generator, discriminator : keras.Sequential
-        Latents (n, 16) → images (n, 28, 28, 1) in (0, 1); images → logits (n, 1).
-    """
-    return dense_networks(16, (256, 512), (512, 256), "relu", normalise=True)
-
-
-def dense_networks(
-    latent_dim, generator_units, discriminator_units, activation, normalise=False, image_shape=(28, 28, 1)
-):
-    """Return a fully connected generator of images and a discriminator that gives logits.
-
-    Parameters
-    ----------
-    latent_dim : int
-        Numbers in a latent vector.
-    generator_units, discriminator_units : sequence of int
-        Hidden units, layer by layer.
-    activation : str
-        Keras name of the hidden activation; "leaky_relu" has slope 0.2.
-    normalise : bool, default=False
-        Layer normalisation before each hidden activation of the generator.
-    image_shape : tuple, default=(28, 28, 1)
-        Height, width and channels.
-
-    Returns
-    -------
-    generator, discriminator : keras.Sequential
-        Latents (n, latent_dim) → images (n, *image_shape) in (0, 1); images → logits (n, 1).
-    """
-    latent_dim = check_integer("latent_dim", latent_dim, low=1)
-    image_shape = tuple(check_each("image_shape", image_shape, check_integer, low=1))
-    generator = _hidden_layers("generator_units", generator_units, activation, normalise)
-    discriminator_units = check_each("discriminator_units", discriminator_units, check_integer, low=1)
-    # (n, height·width·channels) -> (n, height, width, channels)
-    pixels = [
-        keras.layers.Dense(int(np.prod(image_shape)), activation="sigmoid"),
-        keras.layers.Reshape(image_shape),
-    ]
-    return (
-        keras.Sequential([keras.Input((latent_dim,)), *generator, *pixels], name="generator"),
-        dense_network(image_shape, discriminator_units, 1, activation, name="discriminator"),
-    )
-
-
-def dense_network(input_shape, units, outputs, activation="leaky_relu", normalise=False, name=None):
-    """Return a fully connected network with a linear last layer, such as an encoder or a discriminator.
-
-    Parameters
-    ----------
-    input_shape : tuple
-        Of one input.
-    units : sequence of int
-        Hidden units, layer by layer.
-    outputs : int
-        Numbers that come out.
-    activation : str, default="leaky_relu"
-        Keras name of the hidden activation; "leaky_relu" has slope 0.2.
-    normalise : bool, default=False
-        Layer normalisation before each hidden activation.
-    name : str, optional
-        Of the network.
-
-    Returns
-    -------
-    keras.Sequential
-        Inputs (n, *input_shape) → (n, outputs).
-    """
-    outputs = check_integer("outputs", outputs, low=1)
-    check_kind("name", name, (str, type(None)), "a name, or None")
-    hidden = _hidden_layers("units", units, activation, normalise)
-    return keras.Sequential(
-        [
-            keras.Input(tuple(check_each("input_shape", input_shape, check_integer, low=1))),
-            keras.layers.Flatten(),
-            *hidden,
-            keras.layers.Dense(outputs),
-        ],
-        name=name,
-    )
-
-
-def _hidden_layers(name, units, activation, normalise):
-    """Return a dense layer for each size, layer normalisation if wanted, and the activation."""
-    layers, activation = keras.layers, check_activation("activation", activation)
-    check_choice("normalise", normalise, (False, True))
-    return [
-        layer
-        for size in check_each(name, units, check_integer, low=1)
-        for layer in (
-            layers.Dense(size),
-            *([layers.LayerNormalization()] if normalise else []),
-            layers.Activation(activation),
-        )
-    ]
-
-
-# --- The model -------------------------------------------------------------------------------------------------------
-
-
-SCHEDULE = keras.optimizers.schedules.LearningRateSchedule
+_SCHEDULE = keras.optimizers.schedules.LearningRateSchedule
 # What ``compile`` and ``fit`` hand on to Keras; anything else they would leave unused.
-COMPILE_OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
-FIT_OPTIONS = ("initial_epoch", "steps_per_epoch", "verbose")
-NO_LOSS = (
+_COMPILE_OPTIONS = ("auto_scale_loss", "jit_compile", "run_eagerly", "steps_per_execution")
+_FIT_OPTIONS = ("initial_epoch", "steps_per_epoch", "verbose")
+_NO_LOSS = (
     "{name}: is not used by a model that plays a game: its losses say how the players stand, not how good the images "
     "are. Measure samples instead, for example with helpers.metrics, in a callback or after training."
 )
@@ -541,11 +108,11 @@ class AdversarialModel(CheckedPredictions, keras.Model):
         check_choice("loss", loss, LOSSES)
         weights = dict(r1=r1, r2=r2, gradient_penalty=gradient_penalty, **weights)
         for name, value in weights.items():
-            if not (isinstance(value, SCHEDULE) and name in ("r1", "r2")):
+            if not (isinstance(value, _SCHEDULE) and name in ("r1", "r2")):
                 check_number(name, value, low=0)
         if penalty_batch is not None:
             check_integer("penalty_batch", penalty_batch, low=1)
-        self._share_out(players, _allowed(compiled or {}, COMPILE_OPTIONS))
+        self._share_out(players, _allowed(compiled or {}, _COMPILE_OPTIONS))
         self.game, self.settings = LOSSES[loss], dict(loss=loss, penalty_batch=penalty_batch, **weights)
 
     def _share_out(self, players, options):
@@ -632,7 +199,7 @@ class AdversarialModel(CheckedPredictions, keras.Model):
     def _gamma(self, values, name):
         """Return the weight of a penalty at this step."""
         gamma = self.settings[name]
-        return gamma(values[self.discriminator_optimizer.iterations]) if isinstance(gamma, SCHEDULE) else gamma
+        return gamma(values[self.discriminator_optimizer.iterations]) if isinstance(gamma, _SCHEDULE) else gamma
 
     def _track(self, values, seen):
         """Update the running means shown in the progress bar and return them as logs."""
@@ -661,7 +228,7 @@ class AdversarialModel(CheckedPredictions, keras.Model):
         batch_size : int, default=64
             Images a step, at most n; the last n % batch_size of each epoch's order are left out.
         epochs, callbacks, **kwargs
-            As for ``keras.Model.fit``; of its further arguments those in `FIT_OPTIONS`.
+            As for ``keras.Model.fit``; of its further arguments ``initial_epoch``, ``steps_per_epoch``, ``verbose``.
 
         Returns
         -------
@@ -677,7 +244,7 @@ class AdversarialModel(CheckedPredictions, keras.Model):
             If a loss stops being finite; the message names the step.
         """
         self.check_ready()
-        kwargs = _allowed(kwargs, FIT_OPTIONS)
+        kwargs = _allowed(kwargs, _FIT_OPTIONS)
         check_fit(epochs=epochs, **kwargs)
         if kwargs.get("steps_per_epoch") is not None and is_array(images):  # an epoch would begin in another's order
             raise ValueError("steps_per_epoch: got a number with an array, expected it with a keras.utils.PyDataset.")
@@ -689,7 +256,7 @@ class AdversarialModel(CheckedPredictions, keras.Model):
         """Return checked batches of real images, and the callbacks that go with them."""
         if isinstance(images, keras.utils.PyDataset):
             own = [images.follow_epochs()] if hasattr(images, "follow_epochs") else []
-            return CheckedBatches(images, self._check_batch), own
+            return CheckedBatches(images, self.check_batch), own
         if not is_array(images):
             raise ValueError(
                 f"images: got {type(images).__name__}, expected an array or a keras.utils.PyDataset, whose epochs "
@@ -704,7 +271,7 @@ class AdversarialModel(CheckedPredictions, keras.Model):
         shape = (None, *self.generative.output_shape[1:])
         return check_array("images", images, shape=shape, low=low, high=high, least=1)
 
-    def _check_batch(self, batch):
+    def check_batch(self, batch):
         """Return a batch (images,), or raise a ValueError, also for labels and weights, which would not be used."""
         images, labels, weights = keras.utils.unpack_x_y_sample_weight(batch)
         for name, extra in (("labels", labels), ("sample_weight", weights)):
@@ -717,7 +284,7 @@ class AdversarialModel(CheckedPredictions, keras.Model):
         self.check_ready()
         if class_weight is not None:
             raise ValueError("class_weight: got one, expected none: all images count alike.")
-        (x,) = self._check_batch((x, y, sample_weight))
+        (x,) = self.check_batch((x, y, sample_weight))
         return super().train_on_batch(x, **kwargs)
 
     def check_inputs(self, x):
@@ -726,11 +293,11 @@ class AdversarialModel(CheckedPredictions, keras.Model):
 
     def evaluate(self, *args, **kwargs):
         """Raise a ValueError: the losses of this game say nothing about how good the images are."""
-        raise ValueError(NO_LOSS.format(name="evaluate"))
+        raise ValueError(_NO_LOSS.format(name="evaluate"))
 
     def test_on_batch(self, *args, **kwargs):
         """Raise a ValueError, as `evaluate` does."""
-        raise ValueError(NO_LOSS.format(name="test_on_batch"))
+        raise ValueError(_NO_LOSS.format(name="test_on_batch"))
 
     def _generate(self, network, count, seed):
         """Return `count` images that a network makes of latents drawn with `seed`."""
@@ -806,6 +373,10 @@ class GAN(AdversarialModel):
     >>> digits = gan.sample(16, seed=1)
     """
 
+    generator: keras.Model
+    discriminator: keras.Model
+    generator_optimizer: keras.optimizers.Optimizer
+    discriminator_optimizer: keras.optimizers.Optimizer
     network_names = ("generator", "discriminator")
     generative_name = "generator"
     optimizer_names = ("generator_optimizer", "discriminator_optimizer")
@@ -871,7 +442,7 @@ class GAN(AdversarialModel):
         real = data[0] if isinstance(data, tuple) else data
         d_loss, real_logits, fake_logits = self._train_discriminator(values, real)
         g_loss = self._train_generator(values, real)
-        self._average(values)
+        values.average(self.ema_generator, self.generator, self.settings["ema"])
         seen = (d_loss, g_loss, jax.nn.sigmoid(real_logits), jax.nn.sigmoid(fake_logits))
         return self._track(values, seen), values.state()
 
@@ -899,13 +470,6 @@ class GAN(AdversarialModel):
         values.put_noise(self.discriminator, d_updates)
         return value
 
-    def _average(self, values):
-        """Move the averaged generator's weights towards the generator's; BatchNorm statistics are copied."""
-        keep = self.settings["ema"]
-        for average, variable in zip(self.ema_generator.weights, self.generator.weights, strict=True):
-            decay = keep if variable.trainable else 0.0
-            values[average] = decay * values[average] + (1 - decay) * values[variable]
-
     # -- the rest of a Keras model --
 
     def sample(self, count, seed, average=True):
@@ -926,103 +490,6 @@ class GAN(AdversarialModel):
         """
         average = check_choice("average", average, (False, True))
         return self._generate(self.ema_generator if average else self.generator, count, seed)
-
-
-def train_scanned(models, draw, steps, points=1, watch=None):
-    """Train GANs of one recipe with many steps in one compiled loop.
-
-    Parameters
-    ----------
-    models : list of AdversarialModel, or of `helpers.diffusion.Diffusion`
-        Compiled alike, of the same layers; they differ in their seeds. They are trained one after the other, in place,
-        and what was compiled for the first serves all.
-    draw : callable
-        ``draw(key) -> real batch (n, ...)``, of JAX operations only.
-    steps : int
-        Steps of each model, a multiple of `points`.
-    points : int, default=1
-        How often to come back from the compiled loop, to log and to call `watch`.
-    watch : callable, optional
-        ``watch(model, step)``, called after each stretch; the model holds the weights of that step.
-
-    Returns
-    -------
-    list of dict
-        For each model: name → ndarray of shape (points,), the means over each stretch of what ``fit`` logs.
-
-    Raises
-    ------
-    RuntimeError
-        If a loss stops being finite; the message names seed and step.
-    """
-    if check_integer("steps", steps, low=1) % check_integer("points", points, low=1):
-        raise ValueError(f"steps: got {steps}, expected a multiple of points, {points}.")
-    check_kind("draw", draw, Callable, "a function of a key that returns a batch")
-    check_kind("watch", watch, (Callable, type(None)), "a function of a model and a step, or None")
-    _check_alike(models)
-    first = models[0]
-    (first.check_images if isinstance(first, AdversarialModel) else first.check_inputs)(draw(jax.random.key(0)))
-
-    @jax.jit
-    def stretch(state, keys):
-        """Make a step for each key; the running means start anew."""
-        state = (*state[:3], jax.tree.map(jnp.zeros_like, state[3]))
-        state, logs = jax.lax.scan(lambda state, key: models[0].train_step(state, draw(key))[::-1], state, keys)
-        return state, {name: values[-1] for name, values in logs.items()}
-
-    return [_train_stretches(model, stretch, steps // points, points, watch) for model in models]
-
-
-def _check_alike(models):
-    """Raise a ValueError unless models can share one compiled step, which holds what the first was made and set to."""
-    check_each("models", models, _check_ready, least=1)
-    first, *others = map(_recipe, models)
-    for place, other in enumerate(others, start=1):
-        if changed := [name for name, value in first.items() if other.get(name) != value]:
-            raise ValueError(f"models: model {place} has another {changed[0]} than model 0, expected one recipe.")
-
-
-def _check_ready(name, model):
-    """Raise a ValueError unless this is a model with a `train_step` of the book's own, ready to train."""
-    check_kind(name, model, (AdversarialModel, OwnLoss), "a game or a diffusion model, compiled").check_ready()
-
-
-def _recipe(model):
-    """Return what a compiled step takes from a model beside its numbers, by name."""
-    settings = ("prediction", "weighting", "schedule", "bounds", "ema")
-    return {
-        "class": type(model),
-        "shape of weights": [(variable.shape, variable.trainable) for variable in model.variables],
-        "compile": _nameless(model.get_compile_config()),
-        **{name: getattr(model, name, None) for name in settings},
-    }
-
-
-def _nameless(config):
-    """Return a description without names, of which Keras gives every optimizer another."""
-    if isinstance(config, (list, tuple)):
-        return [_nameless(entry) for entry in config]
-    if isinstance(config, dict):
-        return {key: _nameless(value) for key, value in config.items() if key != "name"}
-    return config
-
-
-def _train_stretches(model, stretch, length, points, watch):
-    """Train one model in stretches of `length` steps and return its log."""
-    keys = jax.random.split(jax.random.key(model.seed), (points, length))
-    log = []
-    for point in range(points):
-        # Read anew each time: Keras's predict, which `watch` may call, gives the arrays it was handed away.
-        state, logs = stretch(Values.of(model).state(), keys[point])
-        Values(model, state).assign()
-        log.append({name: float(value) for name, value in logs.items()})
-        if not all(map(np.isfinite, log[-1].values())):
-            raise RuntimeError(
-                f"Training stopped: seed {model.seed} has NaN or infinity by step {length * (point + 1)}."
-            )
-        if watch:
-            watch(model, length * (point + 1))
-    return {name: np.array([entry[name] for entry in log]) for name in log[0]}
 
 
 def check_pair(name, maker, discriminator):
@@ -1061,8 +528,8 @@ def _allowed(options, known):
     """Return further arguments for Keras, or raise a ValueError for one that would not be used."""
     for name in options:
         if name.startswith("validation") or name == "metrics":
-            raise ValueError(NO_LOSS.format(name=name))
+            raise ValueError(_NO_LOSS.format(name=name))
         if name not in known:
-            why = ": all images count alike, in an order of seed and epoch" if known == FIT_OPTIONS else ""
+            why = ": all images count alike, in an order of seed and epoch" if known == _FIT_OPTIONS else ""
             raise ValueError(f"{name}: is not used by this model{why}, expected one of {', '.join(known)}.")
     return options

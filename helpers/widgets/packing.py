@@ -4,10 +4,10 @@ import keras
 import numpy as np
 
 from helpers.checks import check_array, check_choice, check_integer, check_kind
-from helpers.storage import _column_scale
+from helpers.storage import column_scale
 
-ACTIVATIONS = ("linear", "relu", "leaky_relu", "sigmoid", "tanh", "silu")
-SHAPES_ONLY = (keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Reshape, keras.layers.Dropout)
+_ACTIVATIONS = ("linear", "relu", "leaky_relu", "sigmoid", "tanh", "silu")
+_SHAPES_ONLY = (keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Reshape, keras.layers.Dropout)
 FORMATS = ("int8", "float32")
 
 
@@ -36,7 +36,7 @@ def pack(network, stored_as="int8"):
     """
     check_choice("stored_as", stored_as, FORMATS)
     check_kind("network", network, keras.Model, "a keras.Model, a chain of layers")
-    packed = [_pack_layer(layer, stored_as) for layer in network.layers if not isinstance(layer, SHAPES_ONLY)]
+    packed = [_pack_layer(layer, stored_as) for layer in network.layers if not isinstance(layer, _SHAPES_ONLY)]
     return [layer for layer, _ in packed], b"".join(numbers for _, numbers in packed)
 
 
@@ -44,8 +44,8 @@ def _pack_layer(layer, stored_as):
     """Return one layer's description and its numbers."""
     arrays = [np.float32(variable) for variable in layer.get_weights()]
     activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"network: got the activation {activation!r}, expected one of {', '.join(ACTIVATIONS)}.")
+    if activation not in _ACTIVATIONS:
+        raise ValueError(f"network: got the activation {activation!r}, expected one of {', '.join(_ACTIVATIONS)}.")
     if isinstance(layer, keras.layers.Dense):
         return _pack_dense(*arrays, activation, stored_as)
     if isinstance(layer, keras.layers.LayerNormalization):
@@ -61,7 +61,7 @@ def _pack_dense(kernel, bias, activation, stored_as):
     description = dict(kind="dense", inputs=len(kernel), outputs=len(bias), activation=activation, stored_as=stored_as)
     if stored_as == "float32":
         return description, bias.tobytes() + kernel.tobytes()
-    scale = _column_scale(kernel)
+    scale = column_scale(kernel)
     return description, bias.tobytes() + scale.tobytes() + np.round(kernel / scale).astype("int8").tobytes()
 
 

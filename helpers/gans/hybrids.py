@@ -4,17 +4,11 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from helpers.autoencoders import gaussian_kl
 from helpers.checks import check_array, check_integer, check_shape, check_shapes
-from helpers.gans import AdversarialModel, check_pair
-from helpers.training import (
-    Values,
-    check_float32,
-    check_latents,
-    check_network,
-    check_separate,
-    check_unregularised,
-)
+from helpers.gans.model import AdversarialModel, check_pair
+from helpers.guards import check_float32, check_latents, check_network, check_separate, check_unregularised
+from helpers.likelihoods import gaussian_kl
+from helpers.training import Values
 
 
 def squared_error(images, reconstructions):
@@ -76,6 +70,10 @@ def draw_latents(encoded, noise):
 class _Hybrid(AdversarialModel):
     """What both have in common: an encoder, a decoder that generates, and a discriminator."""
 
+    encoder: keras.Model
+    decoder: keras.Model
+    discriminator: keras.Model
+    discriminator_optimizer: keras.optimizers.Optimizer
     network_names = ("encoder", "decoder", "discriminator")
     generative_name = "decoder"
 
@@ -139,6 +137,7 @@ class AdversarialAutoencoder(_Hybrid):
     """
 
     numbers_a_latent = 1
+    autoencoder_optimizer: keras.optimizers.Optimizer
     optimizer_names = ("autoencoder_optimizer", "discriminator_optimizer")
     log_names = ("d_loss", "g_loss", "squared_error", "d_real", "d_fake")
 
@@ -236,6 +235,8 @@ class VAEGAN(_Hybrid):
     """
 
     numbers_a_latent = 2
+    encoder_optimizer: keras.optimizers.Optimizer
+    decoder_optimizer: keras.optimizers.Optimizer
     optimizer_names = ("encoder_optimizer", "decoder_optimizer", "discriminator_optimizer")
     log_names = ("d_loss", "g_loss", "kl", "feature_error", "d_real", "d_fake")
 

@@ -6,7 +6,7 @@ import time
 import keras
 from tqdm import tqdm
 
-from experiments import record
+from experiments.harness import record
 from helpers.training import Backup
 
 RUNS = record.RESULTS.parent / "runs"  # not committed
@@ -43,10 +43,11 @@ def fit(name, model, batches, epochs, recipe, callbacks=()):
     return {"seconds": log.seconds(), "history": log.history(epochs)}
 
 
-def fit_gan(name, gan, images, batch_size, epochs, recipe, callbacks=()):
-    """Do the same for a compiled GAN, whose ``fit`` takes images (n, ...)."""
+def fit_gan(name, gan, data, batch_size, epochs, recipe, callbacks=()):
+    """Do the same for a compiled GAN, whose ``fit`` takes images (n, ...), or a tuple of images and labels."""
     log, backup = callbacks_of(name, epochs, recipe)
-    gan.fit(images, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[*callbacks, log, backup])
+    data = data if isinstance(data, tuple) else (data,)
+    gan.fit(*data, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[*callbacks, log, backup])
     return {"seconds": log.seconds(), "history": log.history(epochs)}
 
 

@@ -1,10 +1,49 @@
-"""The small networks of the figures in which one draws a digit or cuts a code short, and their stored weights."""
+"""The small trained networks of the interactive figures, with their stored weights."""
 
 import keras
 import numpy as np
 
 from helpers import autoencoders, results
-from helpers.checks import check_array, check_choice, check_integer
+from helpers.checks import check_activation, check_array, check_choice, check_integer
+from helpers.layers import dense_network
+
+# --- Three decoders with two latents: of an autoencoder, a VAE and a GAN ----------------------------------------------
+
+DECODERS = ("autoencoder", "vae", "gan")
+LATENTS, PIXELS = 2, 784
+UNITS = (64, 128)
+
+
+def decoder(activation="sigmoid"):
+    """Return an untrained decoder, or generator: latents (n, 2) → pixels (n, 784); without activation → logits."""
+    activation = check_activation("activation", activation)
+    hidden = dense_network((LATENTS,), UNITS, PIXELS, normalise=True).layers[1:-1]
+    return keras.Sequential([keras.Input((LATENTS,)), *hidden, keras.layers.Dense(PIXELS, activation=activation)])
+
+
+def load_decoder(name):
+    """Return a trained decoder, its weights as they are stored: 8-bit integers.
+
+    Parameters
+    ----------
+    name : {"autoencoder", "vae", "gan"}
+
+    Returns
+    -------
+    keras.Sequential
+        Latents (n, 2) → pixels (n, 784).
+    """
+    network = decoder()
+    network.set_weights(results.weights("explorer", check_choice("name", name, DECODERS)))
+    return network
+
+
+def decoder_runs():
+    """Return what `experiments.explorer` wrote of each: codes of digits, their labels, and what was measured."""
+    return results.read("explorer")["runs"]
+
+
+# --- The networks to draw a digit for, and to cut a code short with --------------------------------------------------
 
 CODE = 64  # numbers in the ordered code, and principal components
 

@@ -15,8 +15,8 @@ from helpers.checks import (
     check_shape,
     check_shapes,
 )
-from helpers.layers import StandardNormal
-from helpers.training import OwnLoss, gives_batches
+from helpers.guards import OwnLoss, gives_batches
+from helpers.layers import StandardNormal, dense_network
 
 EPSILON = 1e-6  # added to variances
 
@@ -171,15 +171,17 @@ class LadderNetwork(OwnLoss, keras.Model):
         keras.Sequential
             Images (n, input_dim) → logits (n, classes); dense layers only.
         """
-        network = dense_classifier(self.widths)
-        h = check_array("images", images, shape=(None, self.widths[0]), least=2)
+        pixels, *units, classes = self.widths
+        network = dense_network((pixels,), units, classes, activation="relu")
+        h, weights = check_array("images", images, shape=(None, self.widths[0]), least=2), []
         for index, (kernel, shift) in enumerate(zip(self.up, self.shifts, strict=True)):
             z = h @ np.asarray(kernel)  # (n, width)
             deviation = np.sqrt(z.var(axis=0) + EPSILON)
             scale = np.asarray(self.scale) if index == len(self.up) - 1 else np.float32(1)
             bias = (np.asarray(shift) - z.mean(axis=0) / deviation) * scale
-            network.layers[index].set_weights([np.asarray(kernel) / deviation * scale, bias])
+            weights += [np.asarray(kernel) / deviation * scale, bias]
             h = np.maximum(z / deviation * scale + bias, 0)
+        network.set_weights(weights)
         return network
 
 
@@ -190,24 +192,6 @@ def _check_batches(name, data):
         raise ValueError(
             f"{name}: got {kind}, expected helpers.datasets.SemiSupervisedBatches: Keras would mix an array's rows."
         )
-
-
-def dense_classifier(widths):
-    """Build the ordinary network that a ladder network's clean path amounts to.
-
-    Parameters
-    ----------
-    widths : sequence of int
-        Numbers in the input, in the hidden layers (ReLU) and classes: at least two.
-
-    Returns
-    -------
-    keras.Sequential
-        (n, widths[0]) → logits (n, widths[-1]).
-    """
-    widths = check_each("widths", widths, check_integer, least=2, low=1)
-    hidden = [keras.layers.Dense(width, activation="relu") for width in widths[1:-1]]
-    return keras.Sequential([keras.Input((widths[0],)), *hidden, keras.layers.Dense(widths[-1])])
 
 
 def normalise(z):

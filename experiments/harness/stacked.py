@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from experiments import training
+from experiments.harness import training
 from helpers import storage
 from helpers.training import Values
 

@@ -1,0 +1,1 @@
+"""What all experiments share: a record of results, training that can be killed, copies trained side by side."""
