@@ -72,7 +72,7 @@ def measure(generator, real_images):
 
 
 def load(seed):
-    """Return the trained generator, its weights as they are stored: float16."""
+    """Return the trained generator, its weights as they are stored: 8-bit integers."""
     generator, _ = conditional.conditional_networks(**NETWORKS)
     generator.set_weights(storage.load_weights(record.weights_path(NAME, seed)))
     return generator
@@ -90,7 +90,7 @@ def main():
     runs = record.runs(NAME, [], recipe=RECIPE, networks=NETWORKS)
     for seed in SEEDS[len(runs) :]:
         gan, log = train(seed, f"{NAME}_{seed}")
-        storage.save_weights(record.weights_path(NAME, seed), gan.ema_generator.get_weights())
+        storage.save_weights(record.weights_path(NAME, seed), gan.ema_generator.get_weights(), "int8")
         runs.append({"seed": seed, **measure(load(seed), mnist.test_images), **log})
         record.write(NAME, runs=runs, recipe=RECIPE, networks=NETWORKS, samples=SAMPLES)
         print(seed, runs[-1]["accuracy"], runs[-1]["fdd"])

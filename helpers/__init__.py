@@ -20,7 +20,7 @@ def _multiply_in_float32():
     """Make JAX multiply float32 matrices in float32 on every device, unless the reader has asked for another precision.
 
     By default JAX uses TF32 on recent GPUs, whose factors have ten bits of mantissa; the chapters check to 1e-4 and
-    less. On a CPU it changes no bit (tests/test_backend.py).
+    less. On a CPU it changes no bit (tests/helpers/test_backend.py).
     """
     name, precision = "JAX_DEFAULT_MATMUL_PRECISION", "float32"
     if name not in os.environ:

@@ -38,7 +38,7 @@ canvas with a cursor; returns its switch) and, by ``{ beside: true }``, controls
 its own. `Player` gives a loop its buttons: play and pause, a step, a new start. `Random` draws numbers from a seed.
 nn.js has `Network`, `Dense`, `LayerNorm`, `Adam` and `unpack`, plane.js points of a mixture.
 
-Rules, which tests/test_widgets.py and tests/browser/test_figures.py hold for every file NAME.js here:
+Rules, which tests/helpers/widgets/test_widgets.py and tests/browser/test_figures.py hold for every file NAME.js here:
 
 - each control is one of `Figure`'s, so that it has a label, works by keyboard and by touch, and is large enough for a
   finger; what a pointer does on a canvas can be done with a control, or with keys, too;

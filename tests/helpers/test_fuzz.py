@@ -92,7 +92,7 @@ INTERNAL = {
     "gans.model.*.check_images": "fit, with what it was given",
     "autoencoders.Autoencoder": "the functions that return such a container",
     "autoencoders.Reconstructor": "the functions that build autoencoders, with networks of theirs",
-    "checks.check_broadcast": "functions of tensors, with numbers or tensors; tests/test_checks.py",
+    "checks.check_broadcast": "functions of tensors, with numbers or tensors; tests/helpers/test_checks.py",
     "gans.conditional.OneHotOfLargest": "Keras, with arguments that go on to its own layer",
     "datasets.Mnist": "load_mnist, which returns such a container",
     "gans.losses.AdversarialLoss": "the table of losses, of which each entry is such a container",
@@ -113,12 +113,12 @@ INTERNAL = {
     "widgets.point_gan.PointGAN": "a reader, without arguments; traitlets checks the traits",
     "widgets.point_replay.name_of": "the figure, with an entry of a stored result",
 }
-# Tried in tests/test_fuzz_training.py, on small models of every kind.
+# Tried in tests/helpers/test_fuzz_training.py, on small models of every kind.
 TRAINING = ("*.fit", "*.evaluate", "*.predict", "*_on_batch")
 
 # Name of an argument → why nothing wrong is given to it here.
 LEFT_OUT = {
-    "results.*.which": "numbers and texts; tests/test_results.py",
+    "results.*.which": "numbers and texts; tests/helpers/test_results.py",
     "plots.show_images.titles": "Matplotlib writes whatever it is given",
     "gans.losses.zero_centered_penalty.images": "goes on to the caller's own function, which knows what it takes",
     "gans.model.check_pair.name": "the name of an argument, which only code sets",
@@ -133,7 +133,7 @@ LEFT_OUT = {
     "checks.*.choices": "a list that only code sets",
     "checks.*.kinds": "a class that only code sets",
     "checks.*.expected": "a sentence of an error message",
-    "claims.glue.value": "takes texts and numbers; tests/test_claims.py",
+    "claims.glue.value": "takes texts and numbers; tests/helpers/test_claims.py",
     "checks.check_each.check": "a check that only code sets",
     "storage.*.mend": "a sentence of an error message",
 }

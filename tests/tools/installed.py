@@ -11,7 +11,7 @@ import sys
 import traceback
 from pathlib import Path
 
-CLONE = Path(__file__).parents[1]
+CLONE = Path(__file__).parents[2]
 
 
 def hide_clone():

@@ -61,8 +61,8 @@ def test_errors_of_others_are_dated_or_cited_and_checked():
 
 
 def test_the_named_tests_exist():
-    named = re.findall(r"[Tt]he test \*([^*]+)\* in `(tests/test_\w+\.py)`", TEXT)
-    assert len(named) == len(re.findall(r"`tests/test_\w+\.py`", TEXT)) - 1  # the one more is that of D1 to D15
+    named = re.findall(r"[Tt]he test \*([^*]+)\* in `(tests/[\w/]+\.py)`", TEXT)
+    assert len(named) == len(re.findall(r"`tests/[\w/]+\.py`", TEXT)) - 1  # the one more is that of D1 to D15
     for words, file in named:
         name = "test_" + words.replace(" ", "_")
         assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), name

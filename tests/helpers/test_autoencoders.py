@@ -1,7 +1,5 @@
 """The helpers' autoencoders against their definitions, and the chapter that writes the dense one out."""
 
-from pathlib import Path
-
 import jupytext
 import keras
 import numpy as np
@@ -21,8 +19,9 @@ from helpers.autoencoders import (
     residual_autoencoder,
     vae_networks,
 )
+from tools.pages import ROOT
 
-CHAPTER = Path(__file__).resolve().parents[1] / "book/autoencoders/first_autoencoder.md"
+CHAPTER = ROOT / "book/autoencoders/first_autoencoder.md"
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from experiments import ladder_network
 from helpers import datasets
-from tests import test_fuzz as fuzz
-from tests import test_guards as guards
+from tests.helpers import test_fuzz as fuzz
+from tests.helpers import test_guards as guards
 
 OURS = (fuzz.FOLDER, Path(ladder_network.__file__).parent)
 ROWS = 16
@@ -26,7 +26,7 @@ DOORS = {
 NO_TARGETS = ("predict", "predict_on_batch")
 BATCHES = ("fit", "evaluate")  # of a ladder network, which takes no arrays there
 MAKERS = (*guards.DATA, guards.steps)
-# Doors that are shut, as tests/test_guards.py tries: a game is not judged by its losses, a ladder's paths are noisy.
+# Doors that are shut, as test_guards.py tries: a game is not judged by its losses, a ladder's paths are noisy.
 SHUT = {**dict.fromkeys(guards.PLAYING, ("evaluate", "test_on_batch")), guards.steps: ("predict", "predict_on_batch")}
 TRIED = [(make, door) for make in MAKERS for door in DOORS if door not in SHUT.get(make, ())]
 SAME = {"x": ("images", "latents")}  # what a GAN calls the inputs that Keras calls x
