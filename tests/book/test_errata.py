@@ -69,5 +69,5 @@ def test_the_named_tests_exist():
 
 
 def test_the_loops_defects_have_their_tests():
-    text = (ROOT / "tests" / "test_broken_loop.py").read_text(encoding="utf-8")
+    text = (ROOT / "tests/book/test_broken_loop.py").read_text(encoding="utf-8")
     assert all(f"\ndef test_d{number:02}_" in text for number in range(1, 16))
