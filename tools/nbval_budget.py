@@ -1,6 +1,8 @@
 """pytest plugin for the nbval run: sums each notebook's time, and fails the notebook that is over its budget."""
 
+import os
 import statistics
+import tempfile
 import time
 from collections import Counter, defaultdict
 
@@ -24,6 +26,27 @@ def pytest_addoption(parser):
     """Let the budget be changed: pytest -p tools.nbval_budget --notebook-seconds 60."""
     about = "time budget of a notebook, on the machine that `REFERENCE_SECONDS` is of"
     parser.addoption("--notebook-seconds", type=float, default=90, help=about)
+
+
+def pytest_configure(config):
+    """Let the chapters that one process runs, one after the other, share what they compile.
+
+    A reader's kernel has no such help: the committed run of each chapter, which has none either, is held to the bare
+    budget by `test_book`. Two processes share nothing: who met an entry half written would say so below a cell.
+    """
+    runs_chapters = hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None)
+    if runs_chapters and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        config.compiled = tempfile.TemporaryDirectory(prefix="jax-")
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compiled.name
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+def pytest_unconfigure(config):
+    """Remove what was compiled."""
+    if hasattr(config, "compiled"):
+        config.compiled.cleanup()
+        del os.environ["JAX_COMPILATION_CACHE_DIR"]
 
 
 def reference():
