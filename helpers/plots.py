@@ -4,7 +4,7 @@ import base64
 import html
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -199,9 +199,9 @@ def table(head, rows):
 
     Parameters
     ----------
-    head : sequence of str
+    head : list or tuple of str
         Above the columns.
-    rows : iterable of sequence
+    rows : iterable of list or tuple
         One entry a column; numbers are written as ``str`` writes them, so that most come formatted.
 
     Returns
@@ -213,9 +213,10 @@ def table(head, rows):
     ValueError
         If a row is longer or shorter than the head.
     """
-    head, lines = list(check_kind("head", head, Sequence, "the words above the columns")), []
-    for number, row in enumerate(rows):
-        cells = list(map(str, check_kind(f"rows[{number}]", row, Sequence, "one entry a column")))
+    words, lines = "the words above the columns", []
+    head = [check_kind("head", word, str, words) for word in check_kind("head", head, (list, tuple), words)]
+    for number, row in enumerate(check_kind("rows", rows, Iterable, "rows, each with one entry a column")):
+        cells = list(map(str, check_kind(f"rows[{number}]", row, (list, tuple), "one entry a column")))
         if len(cells) != len(head):
             raise ValueError(f"rows[{number}]: got {len(cells)} entries, expected {len(head)}, one a column.")
         lines.append(cells)

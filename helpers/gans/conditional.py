@@ -111,7 +111,7 @@ class ConditionalGAN(GAN):
             rows = super().sample(count, seed, average)
         else:
             average = check_choice("average", average, (False, True))
-            labels = np.full(count, labels) if np.ndim(labels) == 0 else labels
+            labels = [labels] * count if isinstance(labels, (int, np.integer)) else labels
             labels = check_labels("labels", labels, count=count, high=self.classes - 1)
             latents = ask(labels, self.latent_dim, seed, self.classes)
             rows = (self.ema_generator if average else self.generator).predict(latents, batch_size=1000, verbose=0)
@@ -141,12 +141,12 @@ def pair(images, labels, classes=CLASSES, image_shape=IMAGE_SHAPE):
     ndarray of float32, shape (n, pixels + classes)
     """
     image_shape = tuple(check_each("image_shape", image_shape, check_integer, least=1, low=1))
-    images = np.asarray(images) if not hasattr(images, "shape") else images
+    images = check_array("images", images, shape=(None, ...), low=0, high=1)
     shapes = {image_shape, (math.prod(image_shape),), image_shape[:-1] if image_shape[-1] == 1 else image_shape}
     if tuple(images.shape[1:]) not in shapes:
         expected = ", ".join(f"(n, {', '.join(map(str, shape))})" for shape in sorted(shapes, key=len, reverse=True))
         raise ValueError(f"images: got shape {tuple(images.shape)}, expected one of {expected}.")
-    images = check_array("images", images, shape=(None, ...), low=0, high=1).reshape(len(images), -1)
+    images = images.reshape(len(images), math.prod(image_shape))
     return np.concatenate([images, one_hot(labels, len(images), classes)], axis=1)
 
 

@@ -92,6 +92,8 @@ INTERNAL = {
     "gans.model.*.check_images": "fit, with what it was given",
     "autoencoders.Autoencoder": "the functions that return such a container",
     "autoencoders.Reconstructor": "the functions that build autoencoders, with networks of theirs",
+    "checks.is_array": "models and callbacks, with what they were given",
+    "storage.column_scale": "figures, with a stored matrix",
     "checks.check_broadcast": "functions of tensors, with numbers or tensors; tests/helpers/test_checks.py",
     "gans.conditional.OneHotOfLargest": "Keras, with arguments that go on to its own layer",
     "datasets.Mnist": "load_mnist, which returns such a container",
