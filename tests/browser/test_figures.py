@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 import scipy
-from figure_classes import FIGURES
 from playwright.sync_api import expect
 from test_pages import watch
 
@@ -14,6 +13,7 @@ from helpers import datasets, gans, metrics
 from helpers.widgets import packing
 from helpers.widgets.optimal_discriminator import OptimalDiscriminator
 from helpers.widgets.point_gan import PointGAN
+from tests.tools.figure_classes import FIGURES
 from tools.pages import ROOT, pages
 
 VIEWS = 'script[type="application/vnd.jupyter.widget-view+json"]'

@@ -5,7 +5,6 @@
 import statistics
 
 import pytest
-from figure_classes import FIGURES
 from test_figures import open_figure, picture, steps_made
 
 from helpers.widgets.broken_loop import BrokenLoop
@@ -16,6 +15,7 @@ from helpers.widgets.latent_explorer import LatentExplorer
 from helpers.widgets.optimal_discriminator import OptimalDiscriminator
 from helpers.widgets.point_gan import PointGAN
 from helpers.widgets.point_replay import PointReplay
+from tests.tools.figure_classes import FIGURES
 from tools.pages import pages
 
 # How a key changes a figure's picture: the control's role and name, the key, and the event at which it acts.

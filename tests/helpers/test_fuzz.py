@@ -28,6 +28,8 @@ import helpers
 from helpers import autoencoders, datasets, diffusion, gans, metrics, results, storage, training
 from helpers.gans import conditional, hybrids
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(helpers.__file__).parent
 LONGEST = 20  # seconds that one call may take
 DRAWS = 3  # random values of each argument, beside the pool

@@ -12,6 +12,8 @@ from helpers import datasets
 from tests.helpers import test_fuzz as fuzz
 from tests.helpers import test_guards as guards
 
+pytestmark = pytest.mark.slow
+
 OURS = (fuzz.FOLDER, Path(ladder_network.__file__).parent)
 ROWS = 16
 BATCH = dict(batch_size=8, verbose=0)

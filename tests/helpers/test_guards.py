@@ -9,6 +9,8 @@ from experiments import ladder_network
 from helpers import autoencoders, datasets, diffusion, gans, layers, ranges
 from helpers.gans import hybrids
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 ROWS = (RNG.random((40, 12)) < 0.3).astype("float32")
 LABELS = np.arange(40) % 3

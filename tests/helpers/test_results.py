@@ -102,7 +102,7 @@ def test_only_an_experiment_that_there_is_is_called_for(folder, name):
     with pytest.raises(RuntimeError, match="is missing") as error:
         results.read(name)
     named = f"`python -m experiments.{name}` makes it anew" in str(error.value)
-    assert named == (Path(record.__file__).with_name(f"{name}.py")).exists() == (name == "ladder")
+    assert named == (Path(record.__file__).parents[1] / f"{name}.py").exists() == (name == "ladder")
 
 
 def test_an_installed_book_is_installed_again(folder, monkeypatch):

@@ -351,7 +351,7 @@ def digest(gan):
 
 def test_another_process_gives_bit_identical_losses_and_weights():
     code = (
-        "import sys; sys.path.insert(0, 'tests'); import conftest, test_gans;"
+        "import sys; sys.path[:0] = ['tests', 'tests/helpers/gans']; import conftest, test_gans;"
         "gan = test_gans.fitted(); print(test_gans.digest(gan), gan.history.history['d_loss'])"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,12 +11,12 @@ import keras
 import nbformat
 import numpy as np
 import pytest
-from figure_classes import NAMES, figure_class
 from ipywidgets.embed import dependency_state, embed_data
 from nbformat import v4
 from sphinx.application import Sphinx
 
 from helpers.widgets import base, packing
+from tests.tools.figure_classes import NAMES, figure_class
 from tools import figures
 from tools.execute import refresh
 from tools.pages import ROOT, notebooks
