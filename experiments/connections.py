@@ -32,6 +32,7 @@ from tqdm import tqdm
 from experiments.harness import record, training
 from helpers import autoencoders, claims, datasets, gans, metrics, storage
 from helpers.gans import hybrids
+from helpers.training import Values
 
 NAME = "connections"
 SEEDS = (0, 1, 2)  # fixed before the runs
@@ -234,7 +235,7 @@ class Timed:
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         names = [variable.name for variable in model.optimizer.variables]
-        self.state = tuple(map(list, _copies(training.Values.of(model).state())))
+        self.state = tuple(map(list, _copies(Values.of(model).state())))
         self.rates = {i: float(self.state[2][i]) for i, name in enumerate(names) if name == "learning_rate"}
         self.steps, self.spent = 0, 0.0
         self.step = jax.jit(self._step, donate_argnums=0)
@@ -265,7 +266,7 @@ class Timed:
             jax.block_until_ready(logs)
             now = time.perf_counter()
             self.spent, last = self.spent + now - last, now
-        training.Values(self.model, _copies(self.state)).assign()
+        Values(self.model, _copies(self.state)).assign()
 
 
 def _copies(state):
