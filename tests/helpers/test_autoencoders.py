@@ -130,6 +130,7 @@ def error_of_mean(images):
     return ((images - images.mean(axis=0)) ** 2).sum(axis=1).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "weights"),
     [

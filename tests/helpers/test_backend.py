@@ -16,6 +16,7 @@ def run(code, **environment):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=variables, check=False)
 
 
+@pytest.mark.slow
 def test_the_import_selects_jax():
     result = run("import helpers, keras; print(keras.config.backend())", KERAS_BACKEND="tensorflow")
     assert result.stdout.strip() == "jax"
@@ -74,6 +75,7 @@ def moved(run_eagerly):
     return [after - first for after, first in zip(model.get_weights(), before, strict=True)]
 
 
+@pytest.mark.slow
 def test_compiled_training_equals_training_step_by_step():
     """JAX 0.8.1 fails here on a CPU; 0.7.2 and 0.8.0 gave the same wrong losses as it."""
     errors = [

@@ -123,6 +123,7 @@ def test_the_exact_denoiser_is_the_posterior_mean_by_simulation():
     assert np.allclose(behind.mean(axis=0), found, atol=5 * behind.std() / len(behind) ** 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("prediction", "weighting"), [("velocity", None), ("image", "velocity"), ("noise", None)])
 def test_a_trained_network_approaches_the_exact_denoiser(prediction, weighting):
     model, data = small(prediction=prediction, weighting=weighting, ema=0.99), jnp.asarray(PAIR.sample(20_000, RNG))
@@ -144,6 +145,7 @@ def draw(mixture, schedule, steps, scatter, count=4_000):
     return np.asarray(diffusion.walk(denoise, start, schedule, steps, jax.random.key(1), scatter))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scatter", [0.0, 1.0])
 @pytest.mark.parametrize("mixture", [datasets.ring(), datasets.grid()], ids=["ring", "grid"])
 def test_the_exact_denoiser_draws_the_mixture(mixture, scatter):
@@ -206,6 +208,7 @@ def test_the_average_follows_the_weights():
             assert np.allclose(average, keep * old + (1 - keep) * new, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_saved_and_an_interrupted_run_go_on_as_an_uninterrupted_one(tmp_path):
     data = PAIR.sample(256, RNG)
 

@@ -95,6 +95,7 @@ def test_bad_features_are_named(a, b, message):
         metrics.frechet_distance(a, b)
 
 
+@pytest.mark.slow
 def test_the_classifier_is_right_on_99_percent_of_the_test_digits(mnist):
     assert (metrics.predict_labels(mnist.test_images) == mnist.test_labels).mean() >= 0.99
 
@@ -112,6 +113,7 @@ def test_the_digit_distance_is_the_frechet_distance_of_features(mnist, test_feat
     assert np.isclose(metrics.frechet_digit_distance(few, others), expected, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_floor_is_the_mean_of_random_draws(mnist, test_features):
     stored = record.read(real_digits.NAME)["test"]
     draws = np.array(stored["fdd_draws"])
@@ -222,6 +224,7 @@ def binary():
     return (np.random.default_rng(0).random((23, 12)) < 0.4).astype("float32")
 
 
+@pytest.mark.slow
 def test_importance_sampling_finds_the_integral(vae, binary):
     z = np.linspace(-8, 8, 4001, dtype="float32")
     logits = np.asarray(vae.decode(z[:, None]), "float64")  # (4001, 12)
@@ -241,6 +244,7 @@ def test_the_likelihood_follows_the_weights(vae, binary):
     np.testing.assert_array_equal(before, metrics.importance_log_likelihood(vae, binary, samples=100))
 
 
+@pytest.mark.slow
 def test_more_samples_tighten_the_bound(vae, binary):
     few, many = (
         np.mean([metrics.importance_log_likelihood(vae, binary, k, seed).mean() for seed in range(20)]) for k in (1, 50)

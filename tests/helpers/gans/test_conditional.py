@@ -57,6 +57,7 @@ def test_both_networks_have_the_activation_asked_for():
         assert [activations(network) for network in conditional.conditional_networks(**arguments)] == [{name}] * 2
 
 
+@pytest.mark.slow
 def test_pairs_train_and_survive_a_file(tmp_path):
     keras.utils.set_random_seed(0)
     gan = compiled(conditional.ConditionalGAN(*conditional.conditional_networks(4, (8,), (8,))))
@@ -74,6 +75,7 @@ def compiled(gan):
     return gan
 
 
+@pytest.mark.slow
 def test_images_with_labels_are_what_an_ordinary_gan_of_pairs_sees():
     models = []
     for make in (gans.GAN, conditional.ConditionalGAN):
@@ -85,6 +87,7 @@ def test_images_with_labels_are_what_an_ordinary_gan_of_pairs_sees():
     assert np.array_equal(own.sample(5, seed=3), conditional.split(plain.sample(5, seed=3))[0])
 
 
+@pytest.mark.slow
 def test_other_images_and_classes(tmp_path):
     networks = conditional.conditional_networks(4, (8,), (8,), classes=3, image_shape=(4, 6, 3))
     gan = compiled(conditional.ConditionalGAN(*networks, image_shape=(4, 6, 3)))

@@ -270,6 +270,7 @@ def test_an_epoch_shows_the_discriminator_every_image_once(monkeypatch):
     assert seen[:32] != seen[32:]
 
 
+@pytest.mark.slow
 def test_fit_equals_steps_written_by_hand():
     # Adam would turn the rounding of a gradient near 0 into a whole step.
     def small_gan_with_sgd():
@@ -349,6 +350,7 @@ def digest(gan):
     return hashlib.sha256(b"".join(array.tobytes() for array in weights_of(gan))).hexdigest()
 
 
+@pytest.mark.slow
 def test_another_process_gives_bit_identical_losses_and_weights():
     code = (
         "import sys; sys.path[:0] = ['tests', 'tests/helpers/gans']; import conftest, test_gans;"

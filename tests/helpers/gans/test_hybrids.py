@@ -222,6 +222,7 @@ def test_each_part_draws_fresh_noise(kind):
         assert not np.array_equal(values[state], state.numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PARTS)
 def test_saved_and_loaded_trains_on_bit_identically(kind, tmp_path):
     model = fitted(kind)
@@ -240,6 +241,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PARTS)
 def test_a_resumed_run_equals_the_uninterrupted_one_and_seeds_repeat(kind, tmp_path):
     def backup():
@@ -259,6 +261,7 @@ def test_codes_images_and_reconstructions_have_their_shapes(kind):
     np.testing.assert_allclose(model.decoder(model.encode(IMAGES)), model(IMAGES), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_adversary_makes_codes_normal():
     layers = keras.layers
     keras.utils.set_random_seed(0)

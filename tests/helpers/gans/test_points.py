@@ -50,6 +50,7 @@ def weights_of(gan):
     return [np.asarray(v.value) for v in (*gan.variables, *gan.optimizer.variables)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [{}, {"bits": 3, "frequencies": (1,)}, {"pack": 3}, {"spectral": True}])
 def test_every_kind_of_network_trains(kinds):
     gan = build(**kinds)
@@ -81,6 +82,7 @@ def test_a_scanned_step_is_a_training_step():
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_watch_sees_the_weights_of_its_step():
     seen = []
     gan = build()
@@ -98,6 +100,7 @@ def test_the_weight_of_a_penalty_follows_its_schedule():
         assert np.isclose(gan._gamma(values, "r1"), 0.1 * 0.5 ** (step / 20))
 
 
+@pytest.mark.slow
 def test_networks_and_schedule_survive_a_file(tmp_path):
     gan = build(bits=2, frequencies=(1, 2), pack=2, spectral=True)
     gans.train_scanned([gan], draw, 4)
