@@ -173,6 +173,7 @@ def main():
     weights = experiment.generator(setting, SEEDS[0], LENGTH).get_weights()
     storage.save_weights(record.weights_path(NAME, SEEDS[0]), weights, "int8")
     measured = {"runs": list(map(experiment.measured, runs)), "long": list(map(experiment.measured, long))}
+    measured["stored_fdd"] = distance(load(), metrics.features(experiment.mnist.test_images))
     record.write(NAME, **measured, trials=experiment.trials(), chosen=dataclasses.asdict(setting), samples=SAMPLES)
 
 

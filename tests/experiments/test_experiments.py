@@ -10,12 +10,14 @@ from experiments import (
     autoencoder_codes,
     conditional_gan,
     connections,
+    dcgan,
     diffusion,
     digit_gan,
     fair_mixtures,
     gan_ablation,
     gan_recipes,
     ladder,
+    logistic_autoencoder,
     mixture_remedies,
     mixtures,
     sizes,
@@ -513,3 +515,27 @@ def test_critic_steps_share_out_the_batch(monkeypatch):
     assert np.array_equal(np.concatenate(seen), real)
     assert len(game._train_generator(None, real)) == mixtures.BATCH
     assert program.kind.steps * program.kind.critic == fair_mixtures.STEPS
+
+
+# --- The convolutional pair, and the network of 2006 -----------------------------------------------------------------
+
+
+def test_the_reported_distance_of_the_convolutional_pair(real_features):
+    reported = record.read("dcgan")
+    assert dcgan.distance(dcgan.load(), real_features) == pytest.approx(reported["stored_fdd"], rel=1e-3)
+    assert reported["stored_fdd"] == pytest.approx(reported["runs"][0]["fdd"], rel=5e-3)  # the loss by eight bits
+    assert [run["seed"] for run in reported["runs"]] == list(dcgan.SEEDS)
+    tried = [
+        dcgan.Setting(**{name: trial[name] for name in ("pair", "rate", "activation")}) for trial in reported["trials"]
+    ]
+    assert tuple(tried) == dcgan.TRIALS
+
+
+def test_the_recipe_of_the_logistic_network_is_the_reported_one():
+    reported, settings = record.read("logistic_autoencoder"), ("loss", "gain", "rate")
+    tried = {
+        logistic_autoencoder.Setting(*map(trial.get, settings)): trial["curve"][-1] for trial in reported["trials"]
+    }
+    assert tuple(tried) == logistic_autoencoder.TRIALS
+    assert logistic_autoencoder.Setting(*map(reported["run"].get, settings)) == min(tried, key=tried.get)
+    assert reported["run"]["passes"] == logistic_autoencoder.PASSES == len(reported["run"]["history"]["loss"])
