@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 TWO := -n 2 --dist worksteal
 NBVAL := -p tools.nbval_budget --nbval-lax --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 300
 
-.PHONY: book pdf check test unit pages notebooks test-oldest lab execute experiments clean
+.PHONY: book pdf check test unit pages chapters notebooks test-oldest test-colab lab edit execute experiments clean
 
 book: $(READY)
 	$(BUILD)
@@ -42,7 +42,7 @@ test: $(READY)
 	$(BIN)/ruff format --check
 	$(MAKE) unit
 	$(MAKE) pages
-	$(MAKE) notebooks
+	$(MAKE) chapters
 
 unit: $(READY)
 	$(PYTEST) $(TWO) tests --ignore tests/browser
@@ -55,8 +55,12 @@ pages: $(READY)
 	$(PYTEST) tests/browser/test_speed.py
 	$(PYTEST) $(TWO) tests/browser --ignore tests/browser/test_speed.py
 
-notebooks: $(READY)
+chapters: $(READY)
 	$(PYTEST) -n 2 --dist loadscope $(NBVAL) -W default book
+
+# The readers' edition: notebooks that need no extension.
+notebooks: $(READY)
+	$(BIN)/python -m tools.readers
 
 # In an environment of its own, made anew; with Python 3.11 or 3.12, as the oldest NumPy has no wheel for 3.13. Warnings
 # of old packages are no errors.
@@ -66,8 +70,17 @@ test-oldest:
 	.venv-oldest/bin/python -m pytest $(TWO) -W default tests --ignore tests/browser
 	.venv-oldest/bin/python -m pytest -n 2 --dist loadscope $(NBVAL) -W default book
 
+# In an environment of its own, made anew, each chapter of the readers' edition as Colab has it, or some:
+# make test-colab CHAPTERS="gans/math"
+test-colab: $(READY)
+	$(BIN)/python -m tools.colab $(CHAPTERS)
+
+# On a copy of the readers' edition, which stays when it is changed; and on the sources, for authors.
 lab: $(READY)
-	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/book $(LAB)
+	$(BIN)/python -m tools.lab $(LAB)
+
+edit: $(READY)
+	$(BIN)/python -m tools.lab --sources $(LAB)
 
 # All notebooks, or some: make execute CHAPTERS="book/gans/broken_loop"
 execute: $(READY)
@@ -78,7 +91,7 @@ experiments: $(READY)
 	$(if $(NAME),$(BIN)/python -m experiments.$(NAME),@echo "Name one, as in make experiments NAME=...:"; grep -l "^def main" experiments/*.py | sed 's|.*/|  |; s|\.py$$||')
 
 clean:
-	rm -rf .venv .venv-oldest _build .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv .venv-oldest .venv-colab _build .pytest_cache .ruff_cache *.egg-info
 
 # Another interpreter: make PYTHON=python3.12 book
 $(READY): pyproject.toml constraints.txt

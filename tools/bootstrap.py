@@ -1,28 +1,27 @@
-"""The first cell that gets the book where it is missing, as on Colab, and the copies of the notebooks that have it.
+"""What the readers' edition needs where the book is missing, as on Colab and Binder: a first cell that gets it.
 
 The one setting is the environment variable ``BOOK_REPOSITORY``, the address of the repository, such as
 ``https://github.com/OWNER/NAME``; the publish workflow sets it from the repository that it runs in. The committed
 notebooks hold no such cell: it would have to name an address before there is one, a fork would get the book that it was
 forked from, and each notebook would have to be executed again for a cell that does nothing. So the cell is written into
-copies when the book is published: those that a page offers for download, and those on the branch `BRANCH`, which the
-buttons open on Colab.
-
-Usage: BOOK_REPOSITORY=... python -m tools.bootstrap FOLDER      (writes the copies below it, under the same paths)
+the readers' edition when the book is published: into the notebooks that a page offers for download, and into those on
+the branch `BRANCH`, which the buttons open on Colab and Binder.
 """
 
-import argparse
 import os
 import re
-import sys
+import shutil
 from pathlib import Path
 
 import nbformat
 
-from tools.pages import ROOT, notebooks
+from tools.pages import ROOT
 
 SETTING = "BOOK_REPOSITORY"
 BRANCH = "colab"
 ADDRESS = re.compile(r"https://github\.com/(?P<owner>[\w-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?")
+ENVIRONMENT = "environment.yml"
+PACKAGE = "autoencoders-and-gans-measured"
 # Installed with the book, at the versions it was tested with; what else the machine has stays, if it is new enough.
 PINNED = ("keras", "jax")
 CELL = """# Gets the book where it is missing, as on Colab, with the Keras and JAX it needs. Does nothing elsewhere.
@@ -112,25 +111,19 @@ def with_bootstrap(notebook, path, address):
     return notebook
 
 
-def write_copies(folder, address, root=ROOT):
-    """Write a copy of every notebook, with the cell, below a folder."""
-    for path in notebooks(root):
-        notebook = with_bootstrap(nbformat.read(Path(root) / path, as_version=4), path, address)
-        target = Path(folder) / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, target)
+def write_environment(folder, address, root=ROOT):
+    """Write what Binder makes its environment from, beside the notebooks: the book's own, which gets the book.
 
-
-def main(arguments=None):
-    """Write the copies, or say that the setting is missing."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args(arguments).folder
-    address = repository()
-    if address is None:
-        sys.exit(f"{SETTING} is not set: the cell would not know where to get the book")
-    write_copies(folder, address)
-
-
-if __name__ == "__main__":
-    main()
+    Parameters
+    ----------
+    folder : Path
+        Of the notebooks.
+    address : str
+        Of the repository.
+    root : Path
+        Of the book.
+    """
+    text = (Path(root) / ENVIRONMENT).read_text(encoding="utf-8")
+    text = text.replace("-e .[book]", f"{PACKAGE}[book] @ git+{address}")
+    (Path(folder) / ENVIRONMENT).write_text(text, encoding="utf-8")
+    shutil.copyfile(Path(root) / "constraints.txt", Path(folder) / "constraints.txt")

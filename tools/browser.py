@@ -31,6 +31,11 @@ def find():
     return str(own) if own.exists() else None
 
 
+def is_root():
+    """Say whether this process is the superuser's; Windows knows none."""
+    return getattr(os, "geteuid", lambda: None)() == 0
+
+
 def install():
     """Install Chromium: Debian's package as root, else the one that Playwright downloads.
 
@@ -39,7 +44,7 @@ def install():
     subprocess.CalledProcessError
         If that fails.
     """
-    if os.geteuid() == 0 and shutil.which("apt-get"):
+    if is_root() and shutil.which("apt-get"):
         subprocess.run(["apt-get", "update", "-qq"], check=True)
         subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
     else:
@@ -48,7 +53,7 @@ def install():
 
 def options():
     """Return Chromium's command-line options; root has no sandbox to give it."""
-    return [*OPTIONS, "--no-sandbox"] if os.geteuid() == 0 else list(OPTIONS)
+    return [*OPTIONS, "--no-sandbox"] if is_root() else list(OPTIONS)
 
 
 if __name__ == "__main__":

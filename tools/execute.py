@@ -101,7 +101,7 @@ def _clean(node):
         if isinstance(value, str) and not str(key).startswith("image/"):
             for pattern, replacement in NOISE:
                 value = pattern.sub(replacement, value)
-            node[key] = value.replace(f"{ROOT}/", "")
+            node[key] = value.replace(f"{ROOT}{os.sep}", "")
         elif isinstance(value, dict | list):
             _clean(value)
 

@@ -267,7 +267,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # as in `kernel_environment`: this process too
     result = Result(result_name(parser, options.rehearse))
-    names = [str(Path(name).with_suffix("")) for name in options.chapters or notebooks()]
+    names = [Path(name).with_suffix("").as_posix() for name in options.chapters or notebooks()]
     names = [name for name in names if options.chapters or result.lacks(name)]
     result.expect(names)
     asyncio.run(run_all(names, options.jobs, options.limit_seconds, result.add))

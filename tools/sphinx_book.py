@@ -34,6 +34,12 @@ WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = re.compile(r'<script type="application/vnd.jupyter.widget-view\+json">(.*)</script>')
 CLAIM_COLUMNS = ["claim", "holds", "value", "bound", "seeds", "standard errors apart", "curve", "source"]
 RUN_COLUMNS = ["notebook", "seconds", "memory", "date", "device", "versions"]
+# Of exercises: the class in a chapter, and what its first line says to the reader.
+KINDS = {
+    "five-minutes": "Takes five minutes.",
+    "own-experiment": "Changes the chapter's experiment.",
+    "own-data": "With data or settings of your own.",
+}
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 logger = logging.getLogger(__name__)
 
@@ -232,6 +238,14 @@ def add_noscript(app, doctree):
             node.parent.insert(node.parent.index(node), nodes.raw("", words, format="html"))
 
 
+def add_kinds(app, doctree):
+    """Say in the first line of an exercise of which kind it is, by its classes."""
+    for node in doctree.findall(lambda node: type(node).__name__ == "exercise_enumerable_node"):
+        words = " ".join(text for kind, text in KINDS.items() if kind in node["classes"])
+        if words:
+            node[1].insert(0, nodes.paragraph("", "", nodes.emphasis("", words)))
+
+
 def live_figure(path, name):
     """Return the identifier and the saved model of an interactive figure in a notebook.
 
@@ -290,6 +304,7 @@ def setup(app):
     """Register with Sphinx; the event comes at every build, also one that finds no page changed."""
     app.add_directive("claims", StatusDirective)
     app.add_directive("live-figure", LiveFigureDirective)
+    app.connect("doctree-read", add_kinds)
     app.connect("doctree-read", add_noscript)
     app.connect("html-collect-pages", write_front_door)
     app.connect("html-collect-pages", write_claims)

@@ -48,8 +48,9 @@ FORMULA = re.compile(r'[^\s<>]{0,20}<span class="math notranslate nohighlight">[
 PICTURE = re.compile(r'<img [^>]*src="([^"]*_images/[^"]*)"[^>]*>')
 STREAM = '<div class="output stream highlight-myst-ansi notranslate"><div class="highlight">'
 PRINTED = re.compile(f"(?<={STREAM})<pre>(.*?)</pre>", re.DOTALL)
-# A number as Python writes it, in a sentence.
-GLUED = re.compile(r'(?<=<span class="pasted-text">)(-?)([\d.,]+)(?:e([+-])0*(\d+))?')
+# A number as Python writes it, and where it stands in a sentence of a page.
+NUMBER = r"(-?)([\d.,]+)(?:e([+-])0*(\d+))?"
+GLUED = re.compile(f'(?<=<span class="pasted-text">){NUMBER}')
 
 
 def settle(app, config):
@@ -121,10 +122,15 @@ def keep_rows(printed):
 
 
 def typeset(number):
-    """Return a number, as `GLUED` finds it, with signs of minus and powers of ten."""
+    """Return a number, as `NUMBER` finds it, with signs of minus and powers of ten."""
     minus, digits, sign, power = number.groups()
     exponent = f" × 10<sup>{'−' * (sign == '-')}{power}</sup>" if power else ""
     return "−" * bool(minus) + digits + exponent
+
+
+def typeset_text(text):
+    """Return what a chapter glued, with the number that it begins with, if it does, set as the page sets it."""
+    return re.sub(f"^{NUMBER}", typeset, text)
 
 
 def add_tags(app, pagename, templatename, context, doctree):
@@ -139,14 +145,15 @@ def add_tags(app, pagename, templatename, context, doctree):
 
 
 def add_buttons(app, pagename, templatename, context, doctree):
-    """Offer a notebook's Markdown beside it, and open Colab with the copy that gets the book."""
+    """Offer a notebook's Markdown beside it, and open Colab and Binder with the readers' edition."""
     if not context.get("sourcename", "").endswith(".ipynb"):
         return
     groups = {group["label"]: group["buttons"] for group in context["header_buttons"] if group["type"] == "group"}
     ipynb = groups["download-buttons"][0]
     groups["download-buttons"].insert(1, {**ipynb, "url": markdown(ipynb["url"]), "text": ".md"})
     for button in groups.get("launch-buttons", []):
-        button["url"] = button["url"].replace("/blob/main/", f"/blob/{bootstrap.BRANCH}/")
+        for before, after in (("/blob/main/", "/blob/{}/"), ("/main?urlpath=", "/{}?urlpath=")):
+            button["url"] = button["url"].replace(before, after.format(bootstrap.BRANCH))
 
 
 def markdown(address):
@@ -155,15 +162,12 @@ def markdown(address):
 
 
 def write_sources(app, exception):
-    """Put what the buttons download beside the pages: Markdown, and notebooks with the cell that gets the book."""
-    if exception or app.builder.format != "html":
-        return
+    """Put a chapter's Markdown, which a button offers, beside its notebook; that is `tools.sphinx_readers`' matter."""
     sources = Path(app.outdir) / "_sources"
+    if exception or not sources.is_dir():  # as with other builders
+        return
     for path in (path for path in pages(app.srcdir) if path.suffix == ".ipynb"):
         shutil.copyfile(Path(app.srcdir) / markdown(str(path)), sources / markdown(str(path)))
-    address = bootstrap.repository()
-    if address:
-        bootstrap.write_copies(sources, address, app.srcdir)
 
 
 def drop_icon_script(app, exception):
@@ -196,6 +200,7 @@ def not_found(app):
 
 def setup(app):
     """Register with Sphinx; after the theme, whose buttons come at priority 501."""
+    app.setup_extension("tools.sphinx_readers")
     app.connect("config-inited", settle)
     app.connect("html-page-context", add_tags)
     app.connect("html-page-context", add_buttons, priority=600)

@@ -8,12 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 from nbformat import v4
 
-from tools.bootstrap import BRANCH, CELL, SETTING, main, pins, repository, site, with_bootstrap
-from tools.pages import ROOT, notebooks
+from tools.bootstrap import (
+    BRANCH,
+    CELL,
+    PACKAGE,
+    SETTING,
+    pins,
+    repository,
+    site,
+    with_bootstrap,
+    write_environment,
+)
+from tools.pages import ROOT
 
 ADDRESS = "https://github.com/someone/a-book"
 PATH = Path("book/gans/math.ipynb")
@@ -100,21 +109,13 @@ def test_it_is_short_and_pins_what_must_be_new():
     assert [re.sub("=.*", "", pin) for pin in pins()] == ["jax", "keras"]
 
 
-def test_copies_are_the_notebooks_and_one_cell(tmp_path, monkeypatch):
-    monkeypatch.setenv(SETTING, ADDRESS + ".git")
-    main([str(tmp_path)])
-    for path in notebooks():
-        old, new = (nbformat.read(folder / path, as_version=4).cells for folder in (ROOT, tmp_path))
-        first = next(i for i, one in enumerate(old) if one.cell_type == "code")
-        assert new.pop(first).source == cell(path)
-        assert new == old
-
-
-def test_without_an_address_there_are_no_copies(tmp_path, monkeypatch):
-    monkeypatch.delenv(SETTING, raising=False)
-    with pytest.raises(SystemExit, match=SETTING):
-        main([str(tmp_path)])
-    assert list(tmp_path.iterdir()) == []
+def test_environment_beside_the_notebooks_gets_the_book(tmp_path):
+    write_environment(tmp_path, ADDRESS)
+    lines = (tmp_path / "environment.yml").read_text(encoding="utf-8").splitlines()
+    assert f"      - {PACKAGE}[book] @ git+{ADDRESS}" in lines
+    assert not any("-e ." in line for line in lines)
+    assert (tmp_path / "constraints.txt").read_bytes() == (ROOT / "constraints.txt").read_bytes()
+    assert f'name = "{PACKAGE}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("given", ["someone/a-book", "https://example.org/a/b", "https://github.com/someone"])

@@ -81,7 +81,7 @@ def test_chapter_offers_notebook_and_markdown(pages):
 def test_buttons_open_this_repository(built):
     offered = [link for link in links(built(ADDRESS) / "part/one.html") if "mybinder" in link or "colab" in link]
     assert offered == [
-        "https://mybinder.org/v2/gh/someone/a-book/main?urlpath=lab/tree/part/one.ipynb",
+        "https://mybinder.org/v2/gh/someone/a-book/colab?urlpath=lab/tree/part/one.ipynb",
         "https://colab.research.google.com/github/someone/a-book/blob/colab/part/one.ipynb",
     ]
     cells = nbformat.read(built(ADDRESS) / "_sources/part/one.ipynb", as_version=4).cells

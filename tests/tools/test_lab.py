@@ -1,0 +1,99 @@
+"""The copy of the readers' edition: what is new comes in, and what a reader has changed stays."""
+
+import os
+
+import nbformat
+import pytest
+from nbformat import v4
+from nbformat.sign import NotebookNotary
+
+from tools import lab
+
+
+@pytest.fixture
+def edition(tmp_path, monkeypatch):
+    """An edition of a first page and one notebook; signatures are kept in a folder of the test."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    folder = tmp_path / "edition"
+    (folder / "book").mkdir(parents=True)
+    (folder / "README.md").write_text("# The book\n")
+    publish(folder, "1")
+    return folder
+
+
+def publish(folder, source):
+    """Write the edition's notebook with one cell."""
+    nbformat.write(v4.new_notebook(cells=[v4.new_code_cell(source, id="one")]), folder / "book/one.ipynb")
+
+
+def source(path):
+    """Return the source of a notebook's one cell."""
+    return nbformat.read(path, as_version=4).cells[0].source
+
+
+def test_copy_is_the_edition_and_is_trusted(edition, tmp_path):
+    copy = tmp_path / "lab"
+    assert lab.refresh(edition, copy) == []
+    assert (copy / "book/one.ipynb").read_bytes() == (edition / "book/one.ipynb").read_bytes()
+    assert (copy / "README.md").exists()
+    assert NotebookNotary().check_signature(nbformat.read(copy / "book/one.ipynb", as_version=4))
+
+
+def test_new_edition_replaces_what_nobody_changed(edition, tmp_path):
+    lab.refresh(edition, tmp_path / "lab")
+    publish(edition, "2")
+    assert lab.refresh(edition, tmp_path / "lab") == []
+    assert source(tmp_path / "lab/book/one.ipynb") == "2"
+
+
+def test_changed_file_stays_and_new_editions_are_put_beside_it(edition, tmp_path):
+    copy = tmp_path / "lab"
+    lab.refresh(edition, copy)
+    publish(copy, "mine")
+    assert lab.refresh(edition, copy) == []  # there is nothing new
+    for edit, name in (("2", "one.new.ipynb"), ("3", "one.new-2.ipynb")):
+        publish(edition, edit)
+        assert lab.refresh(edition, copy) == [(copy / "book/one.ipynb", copy / "book" / name)]
+        assert source(copy / "book" / name) == edit
+        assert lab.refresh(edition, copy) == []
+    assert source(copy / "book/one.ipynb") == "mine"
+    assert source(copy / "book/one.new.ipynb") == "2"
+
+
+def test_file_that_was_there_before_the_book_wrote_any_stays(edition, tmp_path):
+    (tmp_path / "lab/book").mkdir(parents=True)
+    publish(tmp_path / "lab", "mine")
+    [(path, new)] = lab.refresh(edition, tmp_path / "lab")
+    assert (source(path), source(new)) == ("mine", "1")
+
+
+def test_removed_file_comes_again(edition, tmp_path):
+    lab.refresh(edition, tmp_path / "lab")
+    (tmp_path / "lab/book/one.ipynb").unlink()
+    assert lab.refresh(edition, tmp_path / "lab") == []
+    assert source(tmp_path / "lab/book/one.ipynb") == "1"
+
+
+def test_edition_is_made_again_when_a_source_is_newer(edition, tmp_path):
+    for name in ("_toc.yml", "_config.yml", "tools/a.py", "book/one.md"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        os.utime(path, (0, 0))
+    assert not lab.stale(edition, tmp_path)
+    os.utime(tmp_path / "book/one.md", (2**31, 2**31))
+    assert lab.stale(edition, tmp_path)
+    os.utime(tmp_path / "book/one.md", (0, 0))
+    (edition / "README.md").unlink()
+    assert lab.stale(edition, tmp_path)
+
+
+@pytest.mark.parametrize(("arguments", "root"), [([], lab.LAB), (["--sources"], lab.ROOT)])
+def test_options_are_handed_on(monkeypatch, arguments, root):
+    commands = []
+    monkeypatch.setattr(lab, "on_copy", lambda: [f"--ServerApp.root_dir={lab.LAB}"])
+    monkeypatch.setattr(lab.subprocess, "call", lambda command: commands.append(command) or 0)
+    with pytest.raises(SystemExit):
+        lab.main([*arguments, "--no-browser"])
+    assert commands[0][2:5] == ["jupyter", "lab", f"--ServerApp.root_dir={root}"]
+    assert commands[0][-1] == "--no-browser"

@@ -1,0 +1,118 @@
+"""Opens JupyterLab: on a copy of the readers' edition to play with, or on the sources of the chapters.
+
+The copy is in a folder that git ignores, `lab`. What a reader has changed there stays, and the new edition of such a
+file is put beside it.
+
+Usage: python -m tools.lab [--sources] [options of JupyterLab]      (as `make lab` and `make edit` do)
+"""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+
+import nbformat
+from nbformat.sign import NotebookNotary
+
+from tools import readers
+from tools.pages import ROOT
+
+LAB = ROOT / "lab"
+# Which bytes the book wrote, so that those of a reader are known.
+WRITTEN = ".written.json"
+# In the folder of JupyterLab's settings for this one start; a reader's own come first.
+SETTINGS = {"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}}
+
+
+def digest(path):
+    """Return a hash of a file's bytes, or None where there is no file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+
+
+def beside(path):
+    """Return a free name beside a file: ``math.new.ipynb``, ``math.new-2.ipynb`` and so on."""
+    names = [
+        path.with_suffix(f".new{path.suffix}"),
+        *(path.with_suffix(f".new-{n}{path.suffix}") for n in range(2, 1000)),
+    ]
+    return next(name for name in names if not name.exists())
+
+
+def refresh(edition, lab):
+    """Bring a copy up to date with the edition, and overwrite nothing that a reader has changed.
+
+    Parameters
+    ----------
+    edition, lab : Path
+        Folders; that of the copy is made where it is missing.
+
+    Returns
+    -------
+    list of (Path, Path)
+        Each file that a reader has changed and of which there is a new edition, and where that was put.
+    """
+    record = lab / WRITTEN
+    written = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    kept = []
+    for source in sorted(path for path in edition.rglob("*") if path.is_file()):
+        name = source.relative_to(edition).as_posix()
+        new, target = digest(source), lab / name
+        if new == written.get(name) and target.exists():
+            continue
+        if digest(target) not in (None, new, written.get(name)):
+            kept.append((target, beside(target)))
+            target = kept[-1][1]
+        copy(source, target)
+        written[name] = new
+        record.write_text(json.dumps(written, indent=1), encoding="utf-8")
+    return kept
+
+
+def copy(source, target):
+    """Copy a file, and sign a notebook, as `jupyter trust` does: else JupyterLab shows no figure that moves."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(source.read_bytes())
+    if target.suffix == ".ipynb":
+        NotebookNotary().sign(nbformat.read(target, as_version=4))
+
+
+def stale(edition, root):
+    """Say whether a source of the edition is newer than its first page, which is written at every making."""
+    made = edition / readers.CONTENTS
+    sources = [root / "_toc.yml", root / "_config.yml", *(root / "tools").glob("*.py"), *(root / "book").rglob("*.*")]
+    return not made.exists() or max(path.stat().st_mtime for path in sources) > made.stat().st_mtime
+
+
+def settings(folder):
+    """Write JupyterLab's settings for the copy; return their folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "overrides.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
+    return folder
+
+
+def on_copy():
+    """Bring the copy up to date, say what stayed, and return JupyterLab's options for it."""
+    if stale(readers.EDITION, ROOT):
+        readers.make()
+    for path, new in refresh(readers.EDITION, LAB):
+        print(f"You have changed {path.relative_to(ROOT)}: it stays. The new edition is in {new.relative_to(ROOT)}.")
+    return [
+        f"--ServerApp.root_dir={LAB}",
+        f"--LabApp.default_url=/lab/tree/{readers.CONTENTS}",
+        f"--LabApp.app_settings_dir={settings(ROOT / '_build' / 'lab')}",
+    ]
+
+
+def main(arguments=None):
+    """Open JupyterLab."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sources", action="store_true", help="open the sources of the chapters, to edit them")
+    chosen, rest = parser.parse_known_args(arguments)
+    on_sources = [f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/book"]
+    options = on_sources if chosen.sources else on_copy()
+    sys.exit(subprocess.call([sys.executable, "-m", "jupyter", "lab", *options, *rest]))
+
+
+if __name__ == "__main__":
+    main()
