@@ -1,7 +1,10 @@
-"""Small tested helpers for the book; importing the package selects Keras's JAX backend and full float32 products."""
+"""Small tested helpers for the book; importing the package selects Keras's JAX backend and full float32 products, and
+keeps a notebook's memory low."""
 
 import os
 import sys
+
+from helpers import memory
 
 
 def _select_jax_backend():
@@ -32,3 +35,4 @@ def _multiply_in_float32():
 
 _select_jax_backend()
 _multiply_in_float32()
+memory.give_back_after_each_cell()

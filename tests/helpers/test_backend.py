@@ -83,3 +83,27 @@ def test_compiled_training_equals_training_step_by_step():
         for compiled, eager in zip(moved(run_eagerly=False), moved(run_eagerly=True), strict=True)
     ]
     assert max(errors) < 0.01
+
+
+FREED = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS")) / 1024
+
+shell = InteractiveShell.instance()
+if len(sys.argv) < 2:
+    shell.run_cell("import helpers")
+start = resident()
+shell.run_cell("blocks = [bytes(1000) for _ in range(200_000)]; kept = blocks[::1000]; del blocks")
+print(resident() - start)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there does the C library keep what is freed")
+def test_a_cell_of_a_notebook_gives_back_what_it_freed():
+    plain = subprocess.run([sys.executable, "-c", FREED, "plain"], capture_output=True, text=True, check=True)
+    with_helpers = run(FREED)
+    assert float(plain.stdout) > 100  # MiB that stay
+    assert float(with_helpers.stdout) < 20
