@@ -3,8 +3,8 @@
 python -m experiments.conditional_gan             trains what is missing, then measures and writes the result
 python -m experiments.conditional_gan --validate  trains on another seed and measures it on the validation digits
 
-On the validation digits 20 epochs at a constant rate gave an accuracy of 0.967 and a distance of 4.1; 30 epochs at a
-falling rate, kept, 0.980 and 2.6.
+On the validation digits 20 epochs at a constant rate gave an accuracy of 0.967 and a distance of 4.1, 30 epochs at a
+falling rate 0.980 and 2.6, and the same with ReLU in place of leaky ReLU, kept, 0.983 and 2.5: one seed each.
 """
 
 import argparse
@@ -20,7 +20,12 @@ NAME = "conditional_gan"
 SEEDS = (0, 1, 2)  # fixed before the runs
 VALIDATION_SEED = 100  # settings are compared with this one
 SAMPLES, SAMPLE_SEED = 10_000, 12345
-NETWORKS = {"style_dim": 16, "generator_units": [256, 512], "discriminator_units": [512, 256]}
+NETWORKS = {
+    "style_dim": 16,
+    "generator_units": [256, 512],
+    "discriminator_units": [512, 256],
+    "activation": "relu",
+}
 RECIPE = {
     "rate": 2e-3,
     "last_rate": 1e-4,

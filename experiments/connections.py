@@ -389,13 +389,13 @@ def make(phase, name, seed, number):
         weights = record.weights_path(NAME, name, seed) if stored else path.with_suffix(".npz")
         row |= measure(name, model, weights, mnist)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(row))
+    partial.write_text(json.dumps(row), encoding="utf-8")
     partial.replace(path)
 
 
 def tuned(name):
     """Return the runs of a model's candidates."""
-    return [json.loads(file_of("tune", name, TUNING_SEED, i).read_text()) for i in range(len(CANDIDATES[name]))]
+    return [record.read_json(file_of("tune", name, TUNING_SEED, i)) for i in range(len(CANDIDATES[name]))]
 
 
 def best(name):
@@ -419,13 +419,15 @@ def run_all(jobs, at_once, title):
     """Make the missing ones of these runs, each in a process of its own on a core of its own."""
     missing = [job for job in jobs if not file_of(*job).exists()]
     cores = queue.SimpleQueue()
-    for core in sorted(os.sched_getaffinity(0))[:at_once]:
+    for core in record.cores()[:at_once]:
         cores.put(core)
 
     def run(job):
         """Run one of them on the next free core."""
         core = cores.get()
-        pinned = f"import os; os.sched_setaffinity(0, {{{core}}}); from experiments import {NAME}; {NAME}.make{job}"
+        # Before JAX counts the cores; only Linux can.
+        pinned = f"import os; hasattr(os, 'sched_setaffinity') and os.sched_setaffinity(0, {{{core}}})"
+        pinned += f"; from experiments import {NAME}; {NAME}.make{job}"
         done = subprocess.run([sys.executable, "-c", pinned], env={**os.environ, "JAX_PLATFORMS": "cpu"}, check=False)
         cores.put(core)
         return done.returncode
@@ -444,7 +446,7 @@ def settings():
 
 def collect():
     """Write the result, of the runs that there are, with the conditions of the last."""
-    rows = {job: json.loads(file_of(*job).read_text()) for job in final_jobs() if file_of(*job).exists()}
+    rows = {job: record.read_json(file_of(*job)) for job in final_jobs() if file_of(*job).exists()}
     tuning = {name: tuned(name) for name in KINDS}
     for row in [*itertools.chain(*tuning.values()), *rows.values()]:
         conditions = row.pop("conditions")

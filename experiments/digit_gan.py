@@ -147,7 +147,7 @@ def train_missing(seeds, mnist):
             gan, log = train(BEST, seed, mnist, log_path(seed).parent.name)
             weights = log_path(seed).with_name("generator.npz")
             storage.save_weights(weights, gan.ema_generator.get_weights())
-            log_path(seed).write_text(json.dumps(log))
+            log_path(seed).write_text(json.dumps(log), encoding="utf-8")
 
 
 def write(mnist):
@@ -159,7 +159,7 @@ def write(mnist):
     scale = float(min(tried, key=lambda name: np.mean(tried[name])))
     real = metrics.features(mnist.test_images)
     runs = {
-        str(seed): {**compare(sample(load(seed), scale=scale), real), **json.loads(log_path(seed).read_text())}
+        str(seed): {**compare(sample(load(seed), scale=scale), real), **record.read_json(log_path(seed))}
         for seed in SEEDS
     }
     settings = dict(recipe=dataclasses.asdict(BEST), samples=SAMPLES, neighbours=NEIGHBOURS, sigmas=SIGMAS)

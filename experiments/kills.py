@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import multiprocessing
 import os
-import signal
 import tempfile
 import time
 from pathlib import Path
@@ -27,8 +26,10 @@ from helpers import autoencoders, datasets, gans
 NAME = "kills"
 COUNT = 20  # kills of each kind
 EPOCHS = 40
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["experiments.stacked"])  # so that its children need not import Keras anew
+FORKS = "forkserver" in multiprocessing.get_all_start_methods()  # not on Windows
+CONTEXT = multiprocessing.get_context("forkserver" if FORKS else "spawn")
+if FORKS:
+    CONTEXT.set_forkserver_preload(["experiments.harness.stacked"])  # so that its children need not import Keras anew
 
 
 def images():
@@ -85,7 +86,7 @@ def child(kind, folder):
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # progress bars
     weights = KINDS[kind]()
     digest = hashlib.sha256(b"".join(np.ascontiguousarray(weight).tobytes() for weight in weights)).hexdigest()
-    Path(folder, "finished").write_text(digest)
+    Path(folder, "finished").write_text(digest, encoding="utf-8")
 
 
 def live(kind, folder, seconds=None):
@@ -99,7 +100,7 @@ def live(kind, folder, seconds=None):
     start = time.perf_counter()
     process.join(seconds)
     if process.is_alive():
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.join()
     return time.perf_counter() - start
 
@@ -107,7 +108,7 @@ def live(kind, folder, seconds=None):
 def result(folder):
     """Return the hash that a finished run left, or None."""
     path = Path(folder, "finished")
-    return path.read_text() if path.exists() else None
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def kill(kind, count, seed=0):

@@ -10,12 +10,13 @@ import keras
 import numpy as np
 
 from experiments import ladder_network
-from experiments.harness import record, training
+from experiments.harness import record, rounding, training
 from helpers import datasets, layers, storage
 
 NAME = "ladder"
 DRAWS = (0, 1, 2)  # seeds of the labels, of the first weights, of the noise and of the order; fixed before the runs
 LABELS = 100
+STORED_AS, ROUNDED_ON = "int5", 20_000  # training digits on which the rounding costs little
 RECIPE = {
     "widths": [784, 1000, 500, 250, 250, 250, 10],
     "denoising_weights": [1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1],
@@ -74,7 +75,7 @@ def error(classifier, images, labels):
 
 
 def load(draw):
-    """Return the trained classifier of one draw, its weights as they are stored: 8-bit integers."""
+    """Return the trained classifier of one draw, its weights as they are stored: 5-bit integers."""
     pixels, *units, classes = RECIPE["widths"]
     classifier = layers.dense_network((pixels,), units, classes, activation="relu")
     classifier.set_weights(storage.load_weights(record.weights_path(NAME, draw)))
@@ -102,7 +103,8 @@ def main():
     runs = record.runs(NAME, [], recipe=RECIPE)
     for draw in DRAWS[len(runs) :]:
         classifier, log = train(images, mnist.train_labels, draw, f"{NAME}_{draw}")
-        storage.save_weights(record.weights_path(NAME, draw), classifier.get_weights(), "int8")
+        rounding.round_network(classifier, images[:ROUNDED_ON], STORED_AS)
+        storage.save_weights(record.weights_path(NAME, draw), classifier.get_weights(), STORED_AS)
         runs.append({"draw": draw, "test_error": error(load(draw), test, mnist.test_labels), **log})
         record.write(NAME, runs=runs, recipe=RECIPE, labels=LABELS)
         if draw != DRAWS[0]:  # measured as stored; of the others the numbers stay, for the weights are large

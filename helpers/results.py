@@ -48,6 +48,47 @@ def read(name, *, folder=None):
     return result
 
 
+def rows(record, **filters):
+    """Return the runs of a result that have given values, in their order.
+
+    Parameters
+    ----------
+    record : dict or list of dict
+        What `read` returned, whose ``"runs"`` are meant, or such a list itself.
+    **filters
+        Fields of a run and the values they must have, as in ``rows(record, recipe="improved", seed=0)``; a run that
+        lacks one of them is left out.
+
+    Returns
+    -------
+    list of dict
+        At least one.
+
+    Raises
+    ------
+    ValueError
+        If no run has one of the fields, or none has all of these values.
+    """
+    runs = _runs(record)
+    known = list(dict.fromkeys(field for run in runs for field in run))
+    if unknown := [field for field in filters if field not in known]:
+        raise ValueError(f"filters: got {unknown[0]!r:.60}, expected fields that a run has: {', '.join(known):.300}.")
+    found = [run for run in runs if all(field in run and run[field] == value for field, value in filters.items())]
+    if not found:
+        values = {field: list(dict.fromkeys(str(run.get(field)) for run in runs)) for field in filters}
+        raise ValueError(f"filters: got {filters!r:.100}, which no run has, expected some of {values!r:.300}.")
+    return found
+
+
+def _runs(record):
+    """Return the list of runs of a result, or raise a ValueError for what holds none."""
+    runs = record.get("runs") if isinstance(record, dict) else record
+    if isinstance(runs, (list, tuple)) and runs and all(isinstance(run, dict) for run in runs):
+        return runs
+    kind = f"a {type(record).__name__}" if runs is record else f"one with {type(runs).__name__} as its runs"
+    raise ValueError(f"record: got {kind}, expected what results.read returned, or its list of runs, not empty.")
+
+
 def weights(name, *which):
     """Return the trained weights of one network, for ``model.set_weights``.
 

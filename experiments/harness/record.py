@@ -7,6 +7,7 @@ from helpers import results, storage
 from helpers.claims import run_record
 
 RESULTS = results.RESULTS
+WIDTH = 120  # columns of a line that holds more than an innermost list
 
 
 def write(name, **results):
@@ -19,18 +20,33 @@ def write(name, **results):
     **results
         Anything JSON can hold.
     """
-    # Only Linux knows how many of its cores a process may use.
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    conditions = {**run_record(), "cpus": cpus}
+    conditions = {**run_record(), "cpus": len(cores())}
     rewrite(name, {"experiment": name, "conditions": conditions, **results})
+
+
+def cores():
+    """List the numbers of the cores that this process may use, which only Linux knows, or else those of all cores."""
+    known = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))
+    return sorted(known(0))
 
 
 def rewrite(name, result):
     """Write a whole result, its old conditions included, as one that something measured elsewhere was added to."""
-    text = json.dumps(result, indent=1)
     partial = RESULTS / f"{name}.json.partial"
-    partial.write_text(text + "\n")
+    partial.write_text(lines(result) + "\n", encoding="utf-8")
     partial.replace(RESULTS / f"{name}.json")  # a killed run leaves the old file whole
+
+
+def lines(value, indent=0):
+    """Return JSON that is light and that a diff shows well: on one line what fits, and any innermost list or object."""
+    line, nested = json.dumps(value), value.values() if isinstance(value, dict) else value
+    if len(line) + indent <= WIDTH or not any(isinstance(part, (dict, list, tuple)) for part in nested):
+        return line
+    keys = [f"{json.dumps({key: 0})[1:-4]}: " for key in value] if isinstance(value, dict) else [""] * len(value)
+    inner = [key + lines(part, indent + 1) for key, part in zip(keys, nested, strict=True)]
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    pad = "\n" + " " * indent
+    return start + ",".join(f"{pad} {part}" for part in inner) + pad + end
 
 
 def read(name):
@@ -43,7 +59,7 @@ def read(name):
 def read_json(path):
     """Return what a file of an unfinished run holds, or raise a RuntimeError that names it."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise storage.unreadable(path, error, f"Delete {path.parent}, and the run begins anew.") from error
 
@@ -91,8 +107,8 @@ class Log:
         self.path, self.runs = path, []
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            path.write_text(json.dumps(settings) + "\n")
-        first, *lines = path.read_text().splitlines() or [""]
+            path.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+        first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
         if first != json.dumps(settings):
             raise RuntimeError(f"settings: {path} holds runs of others: delete it, or bring the settings back.")
         for line in lines:
@@ -108,5 +124,5 @@ class Log:
     def add(self, measured, **key):
         """Write one run down."""
         self.runs.append({**key, **measured})
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write("\n" + json.dumps(self.runs[-1]))

@@ -63,9 +63,9 @@ def _check_recipe(folder, recipe):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "recipe.json"
     text = json.dumps(recipe, indent=1, sort_keys=True)
-    if path.exists() and path.read_text() != text:
+    if path.exists() and path.read_text(encoding="utf-8") != text:
         raise RuntimeError(f"recipe: {folder} holds a run of another recipe: delete it, or bring the recipe back.")
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
 
 
 class RunLog(keras.callbacks.Callback):
@@ -89,7 +89,7 @@ class RunLog(keras.callbacks.Callback):
         values = {key: float(value) for key, value in logs.items()}
         self.rows.append({"seconds": round(time.perf_counter() - self.start, 2), **values})
         partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps(self.rows))
+        partial.write_text(json.dumps(self.rows), encoding="utf-8")
         partial.replace(self.path)
         self.bar.set_postfix(values, refresh=False)
         self.bar.update()

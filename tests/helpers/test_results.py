@@ -128,6 +128,42 @@ def test_experiments_tell_what_is_not_written_yet_from_what_is_damaged(tmp_path,
         record.runs("run", [])
 
 
+# --- Runs ------------------------------------------------------------------------------------------------------------
+
+RUNS = [{"kind": "a", "seed": 0, "fdd": 1.5}, {"kind": "b", "seed": 0}, {"kind": "a", "seed": 1, "fdd": 2.5}]
+
+
+@pytest.mark.parametrize("record", [{"experiment": "x", "runs": RUNS}, RUNS, tuple(RUNS)])
+def test_runs_are_chosen_by_their_fields_in_order(record):
+    assert results.rows(record) == RUNS
+    assert [run["seed"] for run in results.rows(record, kind="a")] == [0, 1]
+    assert results.rows(record, kind="a", seed=1) == [RUNS[2]]
+    assert results.rows(record, fdd=1.5) == [RUNS[0]]  # the second has no such field
+
+
+def test_rows_of_a_stored_result():
+    (run,) = results.rows(results.read("gan_recipes"), recipe="improved", seed=2)
+    assert (run["recipe"], run["seed"]) == ("improved", 2)
+
+
+@pytest.mark.parametrize(
+    ("record", "filters", "message"),
+    [
+        (RUNS, {"sede": 0}, "^filters: got 'sede', expected fields that a run has: kind, seed, fdd.$"),
+        (RUNS, {"kind": "c"}, r"^filters: got {'kind': 'c'}, which no run has, .* {'kind': \['a', 'b'\]}"),
+        (RUNS, {"kind": "b", "seed": 1}, "^filters: got {'kind': 'b', 'seed': 1}, which no run has"),
+        (None, {}, "^record: got a NoneType, expected what results.read returned"),
+        ([], {}, "^record: got a list, expected .* not empty"),
+        ([1], {}, "^record: got a list, expected"),
+        ({"runs": {"a": RUNS[0]}}, {}, "^record: got one with dict as its runs, expected"),
+        ({"experiment": "x"}, {}, "^record: got one with NoneType as its runs, expected"),
+    ],
+)
+def test_runs_that_are_not_there_are_named(record, filters, message):
+    with pytest.raises(ValueError, match=message):
+        results.rows(record, **filters)
+
+
 # --- Weights and other arrays ----------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,8 @@ WEIGHTS = [
     np.float32(2.5),
 ]
 
+STEPS = {"float16": 1024, "int8": 127, "int7": 63, "int6": 31, "int5": 15, "int4": 7}  # from 0 to the largest number
+
 
 @pytest.mark.parametrize("stored_as", storage.FORMATS)
 def test_weights_come_back(tmp_path, stored_as):
@@ -25,7 +27,7 @@ def test_weights_come_back(tmp_path, stored_as):
     assert all(weight.dtype == np.float32 for weight in back)
     np.testing.assert_allclose(back[1], WEIGHTS[1], rtol=1e-3)
     assert float(back[2]) == 2.5
-    step = np.abs(WEIGHTS[0]).max(axis=0) / (127 if stored_as == "int8" else 1024)
+    step = np.abs(WEIGHTS[0]).max(axis=0) / STEPS[stored_as]
     assert (np.abs(back[0] - WEIGHTS[0]) <= step / 2 + 1e-7).all()
 
 
@@ -46,6 +48,35 @@ def test_a_column_of_the_least_numbers_leaves_no_other_out_of_range(tmp_path):
     np.testing.assert_allclose(storage.load_weights(tmp_path / "x.npz")[0], least, rtol=0.05, atol=6e-39)
 
 
+def test_fewer_bits_take_less_room(tmp_path):
+    weights, sizes = [np.random.default_rng(0).normal(size=(200, 300))], []
+    for stored_as in storage.FORMATS:
+        storage.save_weights(tmp_path / "x.npz", weights, stored_as)
+        sizes.append((tmp_path / "x.npz").stat().st_size)
+    assert (np.diff(sizes) < -0.9 * 200 * 300 / 8).all()  # nearly a bit a weight and more
+
+
+def test_the_same_weights_give_the_same_bytes(tmp_path):
+    for name in ("a.npz", "b.npz"):
+        storage.save_weights(tmp_path / name, WEIGHTS, "int7")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_files_of_the_former_packing_are_read(tmp_path, save):
+    kernel, scale, bias = np.int8([[127, -5], [3, 0]]), np.float32([0.5, 2]), np.float16([1, 2])
+    save(tmp_path / "x.npz", **{"0_scale": scale, "0_int8": kernel, "1_float16": bias})
+    np.testing.assert_equal(storage.load_weights(tmp_path / "x.npz"), [kernel * scale, bias.astype("float32")])
+
+
+def test_numpy_reads_the_file_as_well(tmp_path):
+    storage.save_weights(tmp_path / "x.npz", WEIGHTS, "int6")
+    with np.load(tmp_path / "x.npz") as stored:
+        assert np.abs(stored["0_int8"]).max() == 31
+        found = stored["0_int8"] * stored["0_scale"]
+    np.testing.assert_array_equal(found, storage.load_weights(tmp_path / "x.npz")[0])
+
+
 def test_an_array_that_would_be_lost_is_named(tmp_path):
     tiny = np.float32([1e-9, 0])
     with pytest.warns(UserWarning, match=r"^weights: number 1, at most 1e-09, is stored as zeros: .*save_weights"):
@@ -61,11 +92,11 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "weights.npz"
     storage.save_weights(path, WEIGHTS)
 
-    def killed(file, **arrays):
+    def killed(file, arrays):
         file.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(np, "savez_compressed", killed)
+    monkeypatch.setattr(storage, "_write", killed)
     with pytest.raises(KeyboardInterrupt):
         storage.save_weights(path, WEIGHTS[:1])
     assert len(storage.load_weights(path)) == 3
@@ -77,11 +108,11 @@ def test_a_failing_disk_leaves_the_old_file_and_names_it(tmp_path, monkeypatch, 
     path = tmp_path / "weights.npz"
     storage.save_weights(path, WEIGHTS)
 
-    def fail(file, **arrays):
+    def fail(file, arrays):
         file.write_bytes(b"half")
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(np, "savez_compressed", fail)
+    monkeypatch.setattr(storage, "_write", fail)
     with pytest.raises(OSError, match=rf"path: .*weights\.npz cannot be written \({os.strerror(code)}\), expected"):
         storage.save_weights(path, WEIGHTS[:1])
     assert len(storage.load_weights(path)) == 3
@@ -172,8 +203,8 @@ def test_bad_weights_are_named(tmp_path, weights, message, stored_as):
 
 
 def test_a_bad_format_is_named(tmp_path):
-    with pytest.raises(ValueError, match="stored_as: got 'int4', expected one of 'float16', 'int8'"):
-        storage.save_weights(tmp_path / "x.npz", WEIGHTS, "int4")
+    with pytest.raises(ValueError, match="stored_as: got 'int3', expected one of 'float16', 'int8', 'int7'"):
+        storage.save_weights(tmp_path / "x.npz", WEIGHTS, "int3")
 
 
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path):
