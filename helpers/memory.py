@@ -1,13 +1,20 @@
 """Keeps a notebook small, as Binder lends 2 GiB: what is freed goes back, and compiled code is dropped in time."""
 
+import atexit
 import ctypes
 import gc
 import os
+import shutil
 import sys
+import tempfile
 
 # Above the first many GiB, JAX's compiled functions are dropped whenever memory has grown by the second since the last
-# time: what is called again is compiled again, in a tenth of a second to a second. A long chapter compiles hundreds.
-CEILING, GROWTH = 1.0, 0.1
+# time. A long chapter compiles hundreds. What is called again is read from JAX's cache on disk.
+CEILING, GROWTH = 1.05, 0.1
+_CACHE = {
+    "jax_persistent_cache_min_compile_time_secs": 0.1,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
 
 
 def give_back_after_each_cell():
@@ -18,7 +25,22 @@ def give_back_after_each_cell():
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if shell is not None and trim is not None:
+        _keep_compiled_functions_on_disk()
         shell.events.register("post_run_cell", _Keeper(trim))
+
+
+def _keep_compiled_functions_on_disk():
+    """Give JAX a cache in a folder that is deleted at the end, unless the reader has given it one."""
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    folder = tempfile.mkdtemp(prefix="compiled-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    settings = {"jax_compilation_cache_dir": folder, **_CACHE}
+    if "jax" in sys.modules:
+        for name, value in settings.items():
+            sys.modules["jax"].config.update(name, value)
+    else:  # it reads them when it is imported
+        os.environ.update({name.upper(): str(value) for name, value in settings.items()})
 
 
 class _Keeper:

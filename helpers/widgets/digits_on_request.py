@@ -62,12 +62,12 @@ def small_generator():
 
 
 def _chain(sizes):
-    """Return dense layers of these sizes; layer normalisation and leaky ReLU follow the widths of 256 and 512."""
+    """Return dense layers of these sizes; layer normalisation and ReLU follow the widths of 256 and 512."""
     layers = [keras.Input((sizes[0],))]
     for size in sizes[1:-1]:
         layers.append(keras.layers.Dense(size))
         if size not in _RANKS:
-            layers += [keras.layers.LayerNormalization(), keras.layers.Activation("leaky_relu")]
+            layers += [keras.layers.LayerNormalization(), keras.layers.Activation("relu")]
     return keras.Sequential([*layers, keras.layers.Dense(sizes[-1], activation="sigmoid")])
 
 

@@ -94,6 +94,7 @@ REQUIRED = {
         "conditional-gan-accuracy": {"at_least": 0.97},
         "conditional-permuted-accuracy": {"at_most": 0.15},
         "conditional-fdd-over-real": {"at_most": 2},
+        "conditional-relu-over-leaky-relu-fdd": {"at_most": 1},
         "conditional-class-recall-over-real": {"at_least": 0.85},
         "conditional-half-style-accuracy": {},
     },

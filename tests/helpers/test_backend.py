@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import pytest
 
+from helpers import memory
+
 
 def run(code, **environment):
     """Run code in a Python of its own; a variable that is None is taken out of its environment."""
@@ -107,3 +109,30 @@ def test_a_cell_of_a_notebook_gives_back_what_it_freed():
     with_helpers = run(FREED)
     assert float(plain.stdout) > 100  # MiB that stay
     assert float(with_helpers.stdout) < 20
+
+
+ON_DISK = """
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+shell.run_cell("import helpers, jax; print(jax.config.jax_compilation_cache_dir)")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there are compiled functions dropped")
+def test_a_notebook_keeps_what_it_compiled_on_disk_and_cleans_up(tmp_path):
+    folder = run(ON_DISK, JAX_COMPILATION_CACHE_DIR=None).stdout.strip()
+    assert "compiled-" in folder
+    assert not os.path.exists(folder)
+    assert run(ON_DISK, JAX_COMPILATION_CACHE_DIR=str(tmp_path)).stdout.strip() == str(tmp_path)  # the reader's own
+    assert tmp_path.exists()
+
+
+def test_compiled_functions_are_dropped_when_memory_has_grown(monkeypatch):
+    dropped = []
+    monkeypatch.setattr(jax, "clear_caches", lambda: dropped.append(1))
+    keeper = memory._Keeper(trim=lambda size: None)
+    for gibibytes, times in ((0.9, 0), (1.3, 1), (1.35, 1), (1.5, 2)):
+        monkeypatch.setattr(memory, "_resident", lambda now=gibibytes: now)
+        keeper()
+        assert len(dropped) == times

@@ -48,7 +48,8 @@ def members():
     for module in pkgutil.walk_packages(helpers.__path__, "helpers."):
         for name, member in vars(importlib.import_module(module.name)).items():
             path = f"{module.name.removeprefix('helpers.')}.{name}"
-            if not name.startswith("_") and callable(member) and member.__module__ == module.name:
+            raised = inspect.isclass(member) and issubclass(member, BaseException)
+            if not (name.startswith("_") or raised) and callable(member) and member.__module__ == module.name:
                 found[path] = member
                 if inspect.isclass(member):
                     found |= {f"{path}.{method}": function for method, function in methods(member)}
@@ -94,6 +95,7 @@ INTERNAL = {
     "gans.model.*.check_images": "fit, with what it was given",
     "autoencoders.Autoencoder": "the functions that return such a container",
     "autoencoders.Reconstructor": "the functions that build autoencoders, with networks of theirs",
+    "exercises.comparing.*": "checks of exercises, with answers; tests/helpers/test_exercises.py",
     "checks.is_array": "models and callbacks, with what they were given",
     "storage.column_scale": "figures, with a stored matrix",
     "checks.check_broadcast": "functions of tensors, with numbers or tensors; tests/helpers/test_checks.py",
@@ -137,6 +139,7 @@ LEFT_OUT = {
     "checks.*.choices": "a list that only code sets",
     "checks.*.kinds": "a class that only code sets",
     "checks.*.expected": "a sentence of an error message",
+    "exercises.check.answer": "a reader's answer, which may be anything; tests/helpers/test_exercises.py",
     "claims.glue.value": "takes texts and numbers; tests/helpers/test_claims.py",
     "checks.check_each.check": "a check that only code sets",
     "storage.*.mend": "a sentence of an error message",
@@ -314,6 +317,7 @@ CASES = {
         name="claim", ours=TIMES, theirs=TIMES + 2, curve="runs", ratio=True, paired=False, at_most=1.0
     ),
     "claims.glue": lambda: dict(name="claim", value=0.5),
+    "exercises.check": lambda: dict(name="math-tied-gradient", answer=...),
     "gans.conditional.ConditionalGAN": lambda: dict(
         generator=made("pair_maker"), discriminator=made("pair_judge"), image_shape=(2, 2, 1), seed=0
     ),
@@ -499,6 +503,7 @@ CASES = {
     "results.arrays": lambda: dict(name="ladder", which=[0], keys=("0_scale",)),
     "results.path": lambda: dict(name="ladder", which=[0]),
     "results.read": lambda: dict(name="ladder", folder=results.RESULTS),
+    "results.rows": lambda: dict(record=results.read("ladder")),
     "results.weights": lambda: dict(name="ladder", which=[0]),
     "widgets.stored.load_network": lambda: dict(name="classes"),
     "widgets.stored.principal_components": lambda: dict(rows=ROWS, count=1),

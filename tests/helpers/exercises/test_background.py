@@ -1,0 +1,259 @@
+"""The checks of the part Background: what they say of right answers, and of typical wrong ones."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+from helpers import exercises
+
+RANDOM = np.random.default_rng(0)
+
+
+def wrong(words, name, answer, **given):
+    """Assert that the reader of a wrong answer sees some words."""
+    with pytest.raises(exercises.Wrong, match=words):
+        exercises.check(name, answer, **given)
+
+
+def right(name, answer, capsys, **given):
+    """Assert that an answer passes."""
+    exercises.check(name, answer, **given)
+    assert f"{name}: right." in capsys.readouterr().out
+
+
+# --- Keras on JAX ----------------------------------------------------------------------------------------------------
+
+
+def test_the_traced_calls(capsys):
+    right("keras-count-traces", [1, 3, 5, 6], capsys)
+    right("keras-count-traces", (6, 5, 3, 1), capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ([1, 2, 3, 4, 5, 6], "2 of the six calls go otherwise. Call 2: does JAX see the value"),
+        ([1, 3, 4, 5, 6], "Call 4: what does JAX make of 64-bit floats"),
+        ([3, 5, 6], "Call 1: can there be a program"),
+        ([1, 3, 5], "Call 6: a plain 0.1 adapts"),
+        (4, "got one number, expected the shape"),
+        ([0, 2], "expected numbers of calls, 1 to 6"),
+    ],
+)
+def test_other_traced_calls(answer, words):
+    wrong(words, "keras-count-traces", answer)
+
+
+def repaired(network):
+    """Return a compiled function of all that changes."""
+    return jax.jit(functools.partial(network.stateless_call, training=True))
+
+
+def test_a_dropout_whose_state_travels(capsys):
+    right("keras-frozen-dropout", repaired, capsys)
+
+
+def of_old_memory(network):
+    """Return a compiled function that hands the old memory on."""
+    return jax.jit(lambda weights, memory, x: (network.stateless_call(weights, memory, x, training=True)[0], memory))
+
+
+def of_first_weights(network):
+    """Return a compiled function that takes its weights for constants."""
+    kernel = jnp.ones((8, 32))
+    return jax.jit(lambda weights, memory, x: network.stateless_call([kernel], memory, x, training=True))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda network: jax.jit(lambda weights, memory, x: network(x, training=True)), "What must travel"),
+        (lambda network: jax.jit(network.stateless_call), "training is not True"),
+        (lambda network: functools.partial(network.stateless_call, training=True), "is the function compiled"),
+        (of_old_memory, "got 1 different masks in ten calls. Does the new memory"),
+        (of_first_weights, "with a kernel of zeros"),
+        (lambda network: jax.jit(lambda weights, memory, x: x), "got 1 values, expected 2"),
+    ],
+)
+def test_a_dropout_with_a_part_left_out(answer, words):
+    wrong(words, "keras-frozen-dropout", answer)
+
+
+def shorten(gradients, longest, length=None, power=0.5):
+    """Return shortened gradients; the other settings are mistakes."""
+    length = length or (lambda part: sum(jnp.sum(part**2) for part in gradients) ** power)
+    return [part * jnp.minimum(1, longest / length(part)) for part in gradients]
+
+
+def test_a_gradient_shortened_as_a_whole(capsys):
+    right("keras-clip", shorten, capsys)
+    right("keras-clip", lambda gradients, c: tuple(shorten(gradients, c)), capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (functools.partial(shorten, length=jnp.linalg.norm), "or of each one"),
+        (functools.partial(shorten, power=1), "root of the sum of squares"),
+        (lambda gradients, c: [part.clip(-c, c) for part in gradients], "the direction changes"),
+        (lambda gradients, c: [part * c / 0.2 for part in gradients], "short enough must stay"),
+        (lambda gradients, c: shorten(gradients, c)[:2], "got 2 values, expected 3"),
+        (lambda gradients, c: [-part for part in shorten(gradients, c)], "the sign is off"),
+    ],
+)
+def test_a_gradient_shortened_otherwise(answer, words):
+    wrong(words, "keras-clip", answer)
+
+
+def pulls(weights, digits, biases=True):
+    """Return the lengths of the gradients, one digit at a time."""
+
+    def error(weights, digit):
+        W, b, V, c = weights
+        return jnp.mean((jax.nn.sigmoid(jax.nn.relu(digit @ W + b) @ V + c) - digit) ** 2)
+
+    gradients = jax.vmap(jax.grad(error), in_axes=(None, 0))(weights, digits)
+    taken = gradients if biases else gradients[::2]
+    return np.sqrt(sum((part**2).reshape(len(digits), -1).sum(axis=1) for part in taken))
+
+
+def test_lengths_of_gradients(capsys):
+    weights = [RANDOM.normal(size=shape).astype("float32") for shape in ((20, 6), (6,), (6, 20), (20,))]
+    given = dict(weights=weights, digits=RANDOM.random((10, 20), "float32"))
+    lengths = pulls(**given)
+    right("keras-pull", lengths, capsys, **given)
+    wrong("Is the root missing", "keras-pull", lengths**2, **given)
+    wrong("Do the biases count", "keras-pull", pulls(**given, biases=False), **given)
+    wrong("a mean over the digits", "keras-pull", lengths / 10, **given)
+    wrong("their order is not", "keras-pull", lengths[::-1], **given)
+    wrong(r"got one number, expected the shape \(10,\)", "keras-pull", lengths.mean(), **given)
+
+
+GENERATOR = keras.random.SeedGenerator(1)
+
+
+def test_noise_that_follows_the_step(capsys):
+    right("keras-own-noise", lambda step: jax.random.cauchy(jax.random.key(step), (3, 4)), capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda step: np.random.default_rng(0).normal(size=5), "ten steps give 1 different draws"),
+        (lambda step: keras.random.normal((5,), seed=GENERATOR), "ten steps give 1 different draws"),
+        (lambda step: RANDOM.normal(size=5) + step, "step 0 gives other noise without jit"),
+        (lambda step: np.random.default_rng(step).normal(size=5), "raised TypeError"),
+        (lambda step: keras.random.normal((5,), seed=step), "raised TypeError"),
+        (lambda step: jax.random.normal(jax.random.key(step)), "got one number"),
+    ],
+)
+def test_noise_that_freezes(answer, words):
+    wrong(words, "keras-own-noise", answer)
+
+
+# --- What these models are, and why ----------------------------------------------------------------------------------
+
+
+def test_the_factor_of_a_step_that_looks_ahead(capsys):
+    right("what-and-why-look-ahead", lambda rate: (1 - rate**2 + rate**4) ** 0.5, capsys)
+    wrong("factor of the squared distance", "what-and-why-look-ahead", lambda rate: 1 - rate**2 + rate**4)
+    wrong("without looking ahead", "what-and-why-look-ahead", lambda rate: (1 + rate**2) ** 0.5)
+    wrong("from the trial point", "what-and-why-look-ahead", lambda rate: 1 + rate**2)
+    wrong("got float, expected a function", "what-and-why-look-ahead", 0.995)
+
+
+def test_the_distance_after_smaller_steps(capsys):
+    right("what-and-why-smaller-steps", 1.0025**200, capsys)
+    wrong("after 200 steps of 0.1", "what-and-why-smaller-steps", 1.01**100)
+    wrong("half as far round", "what-and-why-smaller-steps", 1.0025**100)
+    wrong("the squared distance", "what-and-why-smaller-steps", 1.0025**400)
+    wrong("do they multiply", "what-and-why-smaller-steps", 1.5)
+
+
+def test_draws_of_the_score_function(capsys):
+    realism, a = jnp.array([0.9, 0.8, 0.3, 0.1, 0.0]), jnp.array([0.0, 0.1, 0.3, -0.2, 0.0])
+
+    def draw(key, baseline, factor=1.0, subtracted=True, scored=True):
+        word = jax.random.categorical(key, a)
+        score = jax.grad(lambda a: jax.nn.log_softmax(a)[word])(a) if scored else jnp.eye(5)[word]
+        return factor * (realism[word] - baseline * subtracted) * score
+
+    given = dict(a=a, realism=realism)
+    right("what-and-why-score-function", draw, capsys, **given)
+    for words, answer in {
+        "mean of many draws: the sign is off": functools.partial(draw, factor=-1.0),
+        "mean of many draws: .*Is a factor of the product": functools.partial(draw, scored=False),
+        "variance of a draw: .*the baseline is subtracted": functools.partial(draw, subtracted=False),
+    }.items():
+        wrong(words, "what-and-why-score-function", answer, **given)
+    wrong("got float, expected a function", "what-and-why-score-function", 0.1, **given)
+
+
+def test_a_cloud_for_each_digit(capsys):
+    labels = RANDOM.integers(0, 10, 3_000)
+    roots = [np.tril(RANDOM.normal(size=(4, 4)), -1) + np.diag([1, 2, 3, 0.5]) for _ in range(10)]
+    codes = np.array([8 * np.eye(10, 4)[y] + y + roots[y] @ RANDOM.normal(size=4) for y in labels])
+
+    def clouds(side="right", mean=True):
+        for digit in range(10):
+            own = codes[labels == digit]
+            root = np.linalg.cholesky(np.cov(own, rowvar=False))
+            normal = RANDOM.standard_normal((1_000, 4))
+            drawn = {"right": normal @ root.T, "left": normal @ root, "apart": normal * own.std(axis=0)}[side]
+            yield drawn + own.mean(axis=0) * mean
+
+    given, name = dict(codes=codes, labels=labels), "what-and-why-law"
+    drawn = np.concatenate([*clouds()])
+    right(name, drawn, capsys, **given)
+    wrong("Are the digits in order", name, drawn[::-1], **given)
+    wrong("is the mean added", name, np.concatenate([*clouds(mean=False)]), **given)
+    for side in ("left", "apart"):
+        wrong("their covariance is not", name, np.concatenate([*clouds(side)]), **given)
+    wrong(r"expected the shape \(10000, 4\)", name, drawn[:1_000], **given)
+
+
+class Doubles:
+    """A generator of pictures of three pixels."""
+
+    input_shape = (None, 3)
+
+    def predict_on_batch(self, latents):
+        """Return the pictures."""
+        return 2 * latents
+
+
+def test_a_search_for_latents(capsys):
+    targets, generated = RANDOM.normal(size=(4, 3)), RANDOM.normal(size=(20, 3))
+    given, name = dict(generator=Doubles(), targets=targets, generated=generated), "what-and-why-inversion"
+    best = generated[((generated[:, None] - targets) ** 2).sum(axis=2).argmin(axis=0)]
+    right(name, targets / 2 + 0.01, capsys, **given)
+    wrong("A longer search", name, 0.9 * best / 2 + 0.1 * targets / 2, **given)
+    wrong("Do the steps go downhill", name, targets, **given)
+    wrong("is row i the latent of digit i", name, targets[::-1] / 2, **given)
+    wrong("Are rows and columns exchanged", name, targets.T / 2, **given)
+
+
+class Blurs:
+    """An autoencoder that returns half of the light."""
+
+    def predict(self, images, **options):
+        """Return the pictures."""
+        return images / 2
+
+
+def test_a_picture_of_ones_own(capsys):
+    test = RANDOM.random((200, 28, 28, 1), "float32") * RANDOM.random((200, 1, 1, 1), "float32")
+    picture = np.linspace(0, 0.6, 784).reshape(28, 28, 1)
+    share = ((test**2).sum(axis=(1, 2, 3)) > (picture**2).sum()).mean()
+    given, name = dict(autoencoder=Blurs(), test=test), "what-and-why-own-picture"
+    right(name, (picture, share), capsys, **given)
+    wrong("with a smaller error", name, (picture, 1 - share), **given)
+    wrong("percentage", name, (picture, 100 * share), **given)
+    wrong("expected them from 0 to 1", name, (255 * picture, share), **given)
+    wrong(r"got the shape \(784,\)", name, (picture.ravel(), share), **given)
+    wrong("one of the test digits", name, (test[3], share), **given)
+    wrong("got 1 values, expected 2", name, (picture,), **given)

@@ -1,0 +1,250 @@
+"""The checks of the part Practice: what they say of right answers, and of typical wrong ones."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+from helpers import datasets, diffusion, exercises, metrics
+
+RANDOM = np.random.default_rng(0)
+
+
+def wrong(words, name, answer, **given):
+    """Assert that the reader of a wrong answer sees some words."""
+    with pytest.raises(exercises.Wrong, match=words):
+        exercises.check(name, answer, **given)
+
+
+def right(name, answer, capsys, **given):
+    """Assert that an answer passes; return what is said."""
+    exercises.check(name, answer, **given)
+    said = capsys.readouterr().out
+    assert f"{name}: right." in said
+    return said
+
+
+# --- Where the two models meet ---------------------------------------------------------------------------------------
+
+
+def around(count, seed, clouds=8, radius=3.0, deviation=0.4, angles=None):
+    """Return draws of a ring of clouds; other settings are mistakes."""
+    place = keras.random.randint((count if angles is None else angles,), 0, clouds, seed=seed)
+    angle = 2 * np.pi / 8 * place * jnp.ones(count)
+    middle = radius * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=1)
+    return middle + deviation * keras.random.normal((count, 2), seed=seed)
+
+
+def test_a_ring_of_clouds(capsys):
+    right("ex-connections-ring", around, capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("1 of the eight clouds are all but empty", functools.partial(around, clouds=7)),
+        ("one angle drawn for all", functools.partial(around, angles=1)),
+        ("0.4 taken for the variance", functools.partial(around, deviation=0.4**0.5)),
+        ("Is 0.4 squared", functools.partial(around, deviation=0.16)),
+        ("distance of the clouds from the middle: got", functools.partial(around, radius=2.5)),
+        ("is the seed used", lambda count, seed: around(count, 1)),
+        (r"expected the shape \(8000, 2\)", lambda count, seed: around(count, seed).T),
+    ],
+)
+def test_other_rings(words, answer):
+    wrong(words, "ex-connections-ring", answer)
+
+
+class Knows:
+    """An autoencoder that has some codes."""
+
+    def __init__(self, codes):
+        self.codes = codes
+
+    def encode(self, images):
+        """Return the codes."""
+        return self.codes
+
+
+def test_a_distribution_that_is_fitted(capsys):
+    middles = RANDOM.normal(size=(6, 2)) @ [[5.0, 2.0], [0.0, 1.0]] + [4, -2]
+
+    def mixture(count):
+        return middles[RANDOM.integers(6, size=count)] + 0.5 * RANDOM.normal(size=(count, 2))
+
+    codes = mixture(20_000)
+    mean, root = codes.mean(axis=0), np.linalg.cholesky(np.cov(codes, rowvar=False))
+    normal = RANDOM.standard_normal((5_000, 2))
+    one, many = mean + normal @ root.T, mixture(5_000)
+    given, name = dict(model=Knows(codes), images=None), "ex-connections-afterwards"
+    assert "with the mixture" in right(name, (one, many), capsys, **given)
+    wrong("their mean is not that of the codes", name, (normal, many), **given)
+    wrong("their covariance is not", name, (mean + normal * codes.std(axis=0), many), **given)
+    wrong("not drawn anew", name, (one, codes[:5_000]), **given)
+    wrong("Are the two exchanged", name, (many, one), **given)
+    wrong("no better than those of one", name, (one, mean + RANDOM.standard_normal((5_000, 2)) @ root.T), **given)
+    wrong(r"expected the shape \(5000, 2\)", name, (one, many[:100]), **given)
+
+
+def test_three_codes_that_know_more_and_fit_better(capsys):
+    name = "ex-connections-three-codes"
+    said = right(name, [(-1.1, 0.4), (0, 0.3), (1.1, 0.4)], capsys)
+    assert "nformation 0.903 nats, mismatch 0.081" in said
+    wrong("which of the three overlap", name, [(-0.1, 1.0), (0, 1.0), (0.1, 1.0)])
+    wrong("do they leave gaps", name, [(-3, 0.2), (0, 0.2), (3, 0.2)])
+    wrong("is a deviation, and is above 0", name, [(-1, 0.5), (0, -0.5), (1, 0.5)])
+    wrong("Are rows and columns exchanged", name, [(-1, 0, 1), (0.5, 0.4, 0.5)])
+
+
+# --- Your own images -------------------------------------------------------------------------------------------------
+
+
+def copies(new, train, test, share=0.0, threshold=None):
+    """Return which rows are nearer to a training row than nearly all test rows are."""
+    usual = metrics.nearest_neighbours(test, train)[1]
+    return metrics.nearest_neighbours(new, train)[1] < (threshold or np.quantile(usual, share))
+
+
+def test_near_copies(capsys):
+    right("your-own-data-near-copies", copies, capsys)
+    right("your-own-data-near-copies", functools.partial(copies, share=0.05), capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("True and False are exchanged", lambda *rows: ~copies(*rows)),
+        ("8 of 8 others are taken for one in dark pictures: does the thr", functools.partial(copies, threshold=0.3)),
+        (
+            "4 of 4 near copies are missed",
+            lambda new, train, test: [tuple(row) in set(map(tuple, train)) for row in new],
+        ),
+        (r"got the shape \(60,\) for 12 new rows", lambda new, train, test: copies(train, new, test)),
+        ("expected True or False", lambda new, train, test: metrics.nearest_neighbours(new, train)[1]),
+    ],
+)
+def test_near_copies_that_are_missed(words, answer):
+    wrong(words, "your-own-data-near-copies", answer)
+
+
+def test_a_classifier_of_letters(capsys):
+    labels = RANDOM.integers(0, 9, 300)
+    pictures = np.zeros((300, 28, 28, 1)) + labels[:, None, None, None] / 10
+    given, name = dict(pictures=pictures, labels=labels), "your-own-data-own-classifier"
+
+    def read(pictures):
+        return np.rint(10 * pictures.mean(axis=(1, 2, 3))).astype(int)
+
+    assert "100.0% of the validation letters" in right(name, read, capsys, **given)
+    wrong("are the labels in the order", name, lambda x: (read(x) + 3) % 9, **given)
+    wrong("the place of a letter in LETTERS", name, lambda x: np.array(list("acdenortu"))[read(x)], **given)
+    wrong("not whole ones from 0 to 8", name, lambda x: read(x) + 0.5, **given)
+    wrong(r"expected the shape \(300\)", name, lambda x: read(x)[:5], **given)
+
+
+def test_limits_without_the_bias(capsys):
+    taken = [50, 100, 200, 400, 675]
+    by_count = {
+        "real letters": [0.02 + 235 / n + 900 / n**2 for n in taken],
+        "samples": [0.26 + 226 / n for n in taken],
+    }
+    given, name = dict(taken=taken, by_count=by_count), "your-own-data-without-bias"
+    one_over = 1 / np.array(taken)
+    for weights in (None, True):
+        lines = [np.polyfit(one_over[2:], y[2:], 1, w=weights and 1 / np.array(y[2:])) for y in by_count.values()]
+        right(name, [line[1] for line in lines], capsys, **given)
+    wrong("limit of real letters: .*Is that the slope b", name, [line[0] for line in lines], **given)
+    wrong("limit of real letters: got 0.3.*too high", name, [y[-1] for y in by_count.values()], **given)
+    wrong("limit of real letters: .*too high", name, [line[1] for line in lines[::-1]], **given)
+    wrong("got 1 values, expected 2", name, [0.02], **given)
+
+
+def test_a_fault_of_ones_own(capsys):
+    pictures = RANDOM.random((300, 6, 6, 1), "float32")
+    features = {"pixels": lambda x: x.reshape(len(x), -1), "mean": lambda x: x.mean(axis=(1, 2))}
+    given, name = dict(pictures=pictures, features=features), "your-own-data-own-fault"
+
+    def darken(pictures):
+        pictures[:] *= 0.5
+        return pictures
+
+    said = right(name, lambda x: 0.8 * x, capsys, **given)
+    assert "Distance over real: pixels " in said
+    wrong("the pictures are as they were", name, lambda x: x, **given)
+    wrong("got grey levels from .* Does clip", name, lambda x: 1.5 * x, **given)
+    wrong(r"expected the shape \(300, 6, 6, 1\)", name, lambda x: x[..., 0], **given)
+    wrong("work on a copy", name, darken, **{**given, "pictures": pictures.copy()})
+
+
+# --- What came next --------------------------------------------------------------------------------------------------
+
+GRID = datasets.grid().standardised()
+ARC = diffusion.Schedule(power=1.0)
+ON_ARC = diffusion.exact_denoiser(GRID, ARC)
+LARGEST = np.arccos(ARC.least_signal)
+
+
+def on_line(noisy, time, scaled=True, clock=lambda time: np.arctan2(time, 1 - time) / LARGEST):
+    """Return the mean behind samples of the straight line; other settings are mistakes."""
+    length = np.hypot(1 - time, time) if scaled else 1
+    return ON_ARC(noisy / length, jnp.full(len(noisy), clock(time)))
+
+
+def test_the_straight_line(capsys):
+    given, name = dict(grid=GRID), "ex-next-straight"
+    right(name, on_line, capsys, **given)
+    wrong("Is the sample divided", name, functools.partial(on_line, scaled=False), **given)
+    wrong("get t itself", name, functools.partial(on_line, clock=lambda time: time), **given)
+    angle = functools.partial(on_line, clock=lambda time: np.arctan2(time, 1 - time))
+    wrong("get an angle where", name, angle, **given)
+    wrong("expected the shape", name, lambda noisy, time: on_line(noisy, time)[:, 0], **given)
+
+
+def test_a_guided_class(capsys):
+    name = "ex-next-guidance"
+    right(name, (2.01, 0.65), capsys)
+    wrong("the mean: .*the class without guidance", name, (0.99, 1.0))
+    wrong("the mean: got 0.65, which is too small", name, (0.65, 2.01))
+    wrong("the deviation: .*without guidance", name, (2.01, 1.0))
+    wrong("the mean: the sign is off", name, (-2.01, 0.65))
+    wrong("expected 2 values", name, 2.0)
+
+
+def test_the_order_of_a_walk(capsys):
+    name = "ex-next-order"
+    right(name, 0.508, capsys)
+    wrong("half as many steps", name, 2.0)
+    wrong("Is that the exponent", name, -1.0)
+    wrong("too small", name, 0.1)
+
+
+def test_clouds_of_ones_own(capsys):
+    angle = 2 * np.pi * np.arange(9) / 9
+    mixture = datasets.Mixture(np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.03).standardised()
+    drawn, name = mixture.sample(1_000, RANDOM), "ex-next-own-points"
+    assert "9 of 9 clouds" in right(name, (mixture, drawn), capsys)
+    wrong("8 of 9 clouds", name, (mixture, drawn[drawn[:, 0] < 1.2]))
+    wrong("Do more steps", name, (mixture, 0.7 * drawn))
+    wrong("Is the mixture scaled", name, (datasets.Mixture(5 * mixture.centers, 0.1), drawn))
+    wrong("expected at least 6", name, (datasets.Mixture(mixture.centers[:4], 0.1), drawn))
+    wrong("expected a datasets.Mixture", name, (mixture.centers, drawn))
+
+
+def test_the_luck_of_a_winner(capsys):
+    name = "ex-next-winner"
+    right(name, (18.36, 17.43), capsys)
+    wrong("the best of 12 shows: .*has the least error", name, (21.63, 22.57))
+    wrong("the best of 12 shows: .*error of 20 missing", name, (-1.63, -2.57))
+    wrong("the best of 120 shows: .*what it is worth", name, (18.36, 20))
+    wrong("the best of 12 shows: got 17.43, which is too small", name, (17.43, 18.36))
+
+
+def test_walks_in_jax_pass_as_well(capsys):
+    mixture = datasets.ring(modes=7, std=0.05).standardised()
+    schedule = diffusion.Schedule(power=2.0)
+    exact = diffusion.exact_denoiser(mixture, schedule)
+    start = jax.random.normal(jax.random.key(1), (500, 2))
+    right("ex-next-own-points", (mixture, diffusion.walk(exact, start, schedule, 60, jax.random.key(2), 1.0)), capsys)
