@@ -16,6 +16,7 @@ from helpers.checks import check_array, check_choice, check_images, check_intege
 from helpers.datasets import Mixture
 
 FAR = 1e6  # squared distance from 0, in variances, beyond which squared distances lose more than six of 16 digits
+_BLOCK = 250  # rows at a time, where a matrix of all pairs, or a copy of all images, would be large
 CLASSIFIER_PATH = Path(__file__).with_name("data") / "digit_classifier.keras"
 
 
@@ -199,7 +200,7 @@ def kernel_distance(features_a, features_b):
     return float(mean(near_a, near_a, True) + mean(near_b, near_b, True) - 2 * mean(near_a, near_b, False))
 
 
-def _mean_kernel(a, b, without_diagonal, middle, block=1000):
+def _mean_kernel(a, b, without_diagonal, middle, block=_BLOCK):
     """Return the mean of `_kernel` over pairs, for `block` rows of `a` at a time."""
     total = 0.0
     for start in range(0, len(a), block):
@@ -331,7 +332,7 @@ def _near_zero(a, b):
     return a - middle, b - middle
 
 
-def _squared_distances(a, b, block=1000):
+def _squared_distances(a, b, block=_BLOCK):
     """Yield (row numbers, squared distances to all rows of b) for blocks of the rows of a."""
     lengths = np.einsum("ij,ij->i", b, b)
     for start in range(0, len(a), block):
@@ -511,11 +512,14 @@ def sharpness(images):
     float
         Blur lowers it, noise raises it, contrast leaves it: real digits set the mark, and more is not better.
     """
-    images = check_images("images", images).astype("float64")
-    light = np.sum(images**2)
+    images, light, changes = check_images("images", images), 0.0, 0.0
+    for start in range(0, len(images), _BLOCK):
+        part = images[start : start + _BLOCK].astype("float64")
+        light += np.sum(part**2)
+        changes += sum(np.sum(np.diff(part, axis=axis) ** 2) for axis in (1, 2))
     if not light:
         raise ValueError("images: got only black pixels, expected some light.")
-    return float(sum(np.sum(np.diff(images, axis=axis) ** 2) for axis in (1, 2)) / light)
+    return float(changes / light)
 
 
 def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=10_000, progress=None):

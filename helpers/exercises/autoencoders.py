@@ -31,16 +31,18 @@ def _errors(images, redrawn):
     return np.square(images - redrawn).sum(axis=1)
 
 
+def _by_pca(images, mean, bases):
+    """Return the mean errors of projections on bases, with the pixels clipped and without: (2, bases)."""
+    redrawn = [(images - mean) @ basis @ basis.T + mean for basis in bases]
+    return [[_errors(images, one).mean() for one in kind] for kind in ([x.clip(0, 1) for x in redrawn], redrawn)]
+
+
 @exercise("first-autoencoder-code-size")
 def _code_size(answer, images, mean, directions):
     """Compare PCA's errors with those of projections; the autoencoder's must fall, and come near them."""
     learned, by_pca = parts(answer, "three errors of the autoencoder", "three errors of PCA")
-    expected, unclipped = [], []
-    for size in (8, 32, 64):
-        basis = directions[:, -size:]
-        redrawn = (images - mean) @ basis @ basis.T + mean
-        expected.append(_errors(images, redrawn.clip(0, 1)).mean())
-        unclipped.append(_errors(images, redrawn).mean())
+    bases = [directions[:, -size:] for size in (8, 32, 64)]
+    expected, unclipped = np.mean([_by_pca(part, mean, bases) for part in np.array_split(images, 10)], axis=0)
     by_pca = numbers(by_pca, shape=(3,), what="PCA's errors")
     that(not np.allclose(by_pca, unclipped, rtol=1e-3), "PCA's errors: these are without the clipping.")
     same(by_pca, expected, rtol=5e-3, what="PCA's errors", hint="They are those of the validation digits.")
