@@ -10,9 +10,10 @@ import tempfile
 
 # Above the first many GiB, JAX's compiled functions are dropped whenever memory has grown by the second since the last
 # time. A long chapter compiles hundreds. What is called again is read from JAX's cache on disk.
-CEILING, GROWTH = 1.05, 0.1
+CEILING, GROWTH = 1.05, 0.15
+_WORTH_IT = 0.02  # GiB; a trim takes some hundredths of a second
 _CACHE = {
-    "jax_persistent_cache_min_compile_time_secs": 0.1,
+    "jax_persistent_cache_min_compile_time_secs": 0.0,  # small ones are many
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
 
@@ -48,15 +49,19 @@ class _Keeper:
 
     def __init__(self, trim):
         self.trim, self.least = trim, CEILING  # GiB, from which compiled functions are dropped
+        self.kept = 0.0  # GiB, after the last trim
 
     def __call__(self, result=None):
-        """Give memory back, which takes milliseconds; at times the compiled functions too."""
+        """Give memory back if it has grown; at times drop the compiled functions too."""
+        if _resident() < self.kept + _WORTH_IT:
+            return
         self.trim(0)
         if _resident() > self.least and "jax" in sys.modules:
             sys.modules["jax"].clear_caches()
             gc.collect()
             self.trim(0)
             self.least = max(CEILING, _resident() + GROWTH)
+        self.kept = _resident()
 
 
 def _resident():

@@ -16,11 +16,13 @@ BUDGET = 90  # seconds of a chapter's committed run
 # Not met, and stated so: these took longer on the machine of their last run. Shorten them and take them out.
 OVER_BUDGET = {
     "book/practice/what_came_next",
-    "book/practice/connections",
     "book/gans/evaluation",
     "book/autoencoders/supervised_autoencoder",
     "book/autoencoders/variational_autoencoder",
 }
+MEMORY = 1.3  # GiB that a chapter may take, of the 2 that Binder lends
+# Not met, and stated so.
+OVER_MEMORY = {"book/autoencoders/first_autoencoder", "book/gans/evaluation"}
 # The claims that a chapter must make, and the loosest bounds that they may have.
 REQUIRED = {
     "book/autoencoders/first_autoencoder": {
@@ -260,9 +262,10 @@ def test_last_cell_reports_the_run(path, code):
     assert code[-1].source.rstrip(";") == "claims.report()"
     assert "timing" in tags(code[-1])
     (run,) = records(ROOT / path, RUN)
-    assert run["peak_memory_gib"] is None or run["peak_memory_gib"] <= 1.3  # GiB; None: executed on Windows
-    over = run["seconds"] > BUDGET
-    assert over == (path.with_suffix("").as_posix() in OVER_BUDGET)
+    chapter, peak = path.with_suffix("").as_posix(), run["peak_memory_gib"] or 0  # None: executed on Windows
+    assert (peak > MEMORY) == (chapter in OVER_MEMORY)
+    assert peak <= 2
+    assert (run["seconds"] > BUDGET) == (chapter in OVER_BUDGET)
     assert run["seconds"] <= 1.5 * BUDGET
 
 

@@ -132,7 +132,7 @@ def test_compiled_functions_are_dropped_when_memory_has_grown(monkeypatch):
     dropped = []
     monkeypatch.setattr(jax, "clear_caches", lambda: dropped.append(1))
     keeper = memory._Keeper(trim=lambda size: None)
-    for gibibytes, times in ((0.9, 0), (1.3, 1), (1.35, 1), (1.5, 2)):
+    for gibibytes, times in ((0.9, 0), (1.3, 1), (1.4, 1), (1.5, 2)):
         monkeypatch.setattr(memory, "_resident", lambda now=gibibytes: now)
         keeper()
         assert len(dropped) == times
