@@ -13,7 +13,7 @@ from helpers.widgets import packing
 from helpers.widgets.base import Figure
 
 STORED = ("conditional_gan", 0)  # the experiment, and which of its networks
-_RANKS = (128, 96)  # of the two large matrices
+_RANKS = (160, 128)  # of the two large matrices
 _LOOKED_AT = 600  # digits, as many of each class, for which the narrow network is made and the directions are found
 SEED = 5
 
