@@ -115,6 +115,7 @@ def _passes(check, shown, asked):
     """Return whether a learner's check accepts a step that shows these pairs (kind, label), and what it said."""
 
     def step(generator, discriminator, real):
+        """Hand the pairs over, and note that the check asked for it."""
         asked.append(shown)
         sets = {"real": real, "fake": generator.predict(np.zeros((len(real), 100)), verbose=0)}
         for kind, label in shown:
