@@ -1,6 +1,8 @@
 """Checks of a reader's answers: each says right, or what came and what is off, and never shows the solution."""
 
+import difflib
 import importlib
+import reprlib
 
 from helpers.exercises.comparing import CHECKS, Unanswered, Wrong, is_open
 
@@ -31,7 +33,7 @@ def check(name, answer, **given):
         If no exercise with a check has this name.
     """
     if not isinstance(name, str) or name not in CHECKS:
-        raise ValueError(f"name: got {name!r}, expected an exercise that has a check: {', '.join(sorted(CHECKS))}.")
+        raise _unknown(name)
     try:
         if is_open(answer):
             raise Unanswered
@@ -42,3 +44,11 @@ def check(name, answer, **given):
         raise Wrong(f"{name}: {wrong}") from None
     else:
         print(f"{name}: right. {remark or ''}".rstrip())
+
+
+def _unknown(name):
+    """Return the error for a name that no check has, with the names that are most like it."""
+    like = difflib.get_close_matches(str(name), CHECKS)
+    hint = f" Did you mean {' or '.join(like)}?" if like else ""
+    shown = reprlib.repr(name)
+    return ValueError(f"name: got {shown}, expected one of the {len(CHECKS)} exercises that have a check.{hint}")

@@ -2,9 +2,9 @@
 
 import re
 
-import appendix
 import pytest
 
+from tests.book import appendix
 from tools.pages import ROOT, pages
 
 LEAST = {"errata": 100, "faq": 60}  # section headings that the pattern must have found

@@ -9,9 +9,9 @@ import jupytext
 import keras
 import numpy as np
 import pytest
-import source_loop
 
 from helpers import gans
+from tests.book import source_loop
 from tools.pages import ROOT
 
 CHAPTER = ROOT / "book" / "gans" / "broken_loop.md"

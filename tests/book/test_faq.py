@@ -2,8 +2,9 @@
 
 import re
 
-import appendix
 import pytest
+
+from tests.book import appendix
 
 TEXT = appendix.text("faq")
 ENTRIES = appendix.entries("faq")

@@ -2,9 +2,9 @@
 
 import re
 
-import appendix
 import pytest
 
+from tests.book import appendix
 from tools.pages import ROOT, pages
 
 TEXT = appendix.text("glossary")

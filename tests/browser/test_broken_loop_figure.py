@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
-from test_figures import call, lists, open_figure, picture, words
 
 from helpers import gans
 from helpers.datasets import load_mnist
 from helpers.widgets import broken_loop
 from helpers.widgets.broken_loop import BrokenLoop
 from tests.book import source_loop
+from tests.browser.test_figures import call, lists, open_figure, picture, words
 
 DEFECTS = ("D8", "D10", "D11", "D12", "D17")  # those of the loop; D19 and D20 are in the display
 RATE = 2e-4  # the source's

@@ -7,10 +7,10 @@ import base64
 import keras
 import numpy as np
 import pytest
-from test_figures import call, open_figure, picture, swipe, words
 
 from helpers.widgets import digits_on_request
 from helpers.widgets.digits_on_request import DigitsOnRequest
+from tests.browser.test_figures import call, open_figure, picture, swipe, words
 
 DRAW = """(module, layers, text, style) => {
   const weights = new DataView(Uint8Array.from(atob(text), (one) => one.charCodeAt()).buffer);

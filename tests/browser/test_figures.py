@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import scipy
 from playwright.sync_api import expect
-from test_pages import watch
 
 from helpers import datasets, gans, metrics
 from helpers.widgets import packing
 from helpers.widgets.optimal_discriminator import OptimalDiscriminator
 from helpers.widgets.point_gan import PointGAN
+from tests.browser.test_pages import watch
 from tests.tools.figure_classes import FIGURES
 from tools.pages import ROOT, pages
 

@@ -6,11 +6,11 @@ import base64
 
 import numpy as np
 import pytest
-from test_digits_on_request import in_bytes
-from test_figures import call, open_figure, picture, swipe, words
 
 from helpers.widgets import stored
 from helpers.widgets.latent_explorer import LatentExplorer, small_decoder
+from tests.browser.test_digits_on_request import in_bytes
+from tests.browser.test_figures import call, open_figure, picture, swipe, words
 
 DECODE = """(module, layers, text, latents) => {
   const weights = new DataView(Uint8Array.from(atob(text), (one) => one.charCodeAt()).buffer);

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from test_figures import call, choose, open_figure, picture, words  # noqa: F401
 
 from helpers import results
 from helpers.widgets.point_replay import PointReplay
+from tests.browser.test_figures import call, choose, open_figure, picture, words  # noqa: F401
 
 RUNS = results.read("replays")["runs"]
 FULL = {"ring": 8, "grid": 25}

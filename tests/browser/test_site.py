@@ -7,8 +7,8 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-from test_pages import wait_for_math
 
+from tests.browser.test_pages import wait_for_math
 from tools.bootstrap import repository
 from tools.pages import ROOT, notebooks, pages
 

@@ -8,13 +8,13 @@ import re
 import numpy as np
 import pytest
 import scipy
-from test_figures import call, open_figure, picture, swipe, words
 
 from experiments.sketch import first_of_code
 from helpers import datasets
 from helpers.widgets import stored
 from helpers.widgets.code_size import CodeSize
 from helpers.widgets.draw_a_digit import DrawADigit, digit_bytes
+from tests.browser.test_figures import call, open_figure, picture, swipe, words
 
 # Runs `code` on the networks of a figure, whose bytes come as base64 by the traits' names.
 START = """(module, state, image, code) => {

@@ -5,7 +5,6 @@
 import statistics
 
 import pytest
-from test_figures import open_figure, picture, steps_made
 
 from helpers.widgets.broken_loop import BrokenLoop
 from helpers.widgets.code_size import CodeSize
@@ -15,6 +14,7 @@ from helpers.widgets.latent_explorer import LatentExplorer
 from helpers.widgets.optimal_discriminator import OptimalDiscriminator
 from helpers.widgets.point_gan import PointGAN
 from helpers.widgets.point_replay import PointReplay
+from tests.browser.test_figures import open_figure, picture, steps_made
 from tests.tools.figure_classes import FIGURES
 from tools.pages import pages
 

@@ -4,7 +4,6 @@ import json
 import operator
 from fractions import Fraction
 
-import fidelity
 import keras
 import numpy as np
 import prdc
@@ -17,6 +16,7 @@ from sklearn.neighbors import KernelDensity
 from experiments import real_digits
 from experiments.harness import record
 from helpers import autoencoders, datasets, metrics
+from tests import fidelity
 
 
 @pytest.fixture(scope="module")

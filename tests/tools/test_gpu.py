@@ -4,9 +4,9 @@ import json
 
 import pytest
 from nbformat import v4
-from test_tools import chapter
 
 from experiments.harness import record
+from tests.tools.test_tools import chapter
 from tools import gpu
 from tools.execute import read_source
 

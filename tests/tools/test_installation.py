@@ -11,8 +11,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from figure_classes import FIGURES
 
+from tests.tools.figure_classes import FIGURES
 from tools.pages import ROOT, notebooks
 
 # What of the clone the package is made of; everything else could as well not be there.

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from portable import ATTRIBUTES
 
 from experiments.harness import record
+from tests.tools.portable import ATTRIBUTES
 from tools.pages import ROOT
 
 PACKAGES = ("helpers", "tools", "experiments")

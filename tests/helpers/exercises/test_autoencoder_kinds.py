@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.helpers.exercises.test_autoencoders import IMAGES, MEAN, NOISE, right, wrong
+from tests.helpers.exercises.answers import right, wrong
+from tests.helpers.exercises.test_autoencoders import IMAGES, MEAN, NOISE
 
 BLACK = np.where(IMAGES < 0.3, 0, IMAGES).repeat(25, axis=0)  # 1,000 images, many pixels of them black
 NOISY = BLACK + 0.5 * np.random.default_rng(1).standard_normal(BLACK.shape, dtype="float32")

@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from helpers import exercises
+from tests.helpers.exercises.answers import right, wrong
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((40, 784), "float32") ** 3
@@ -15,20 +15,6 @@ LABELS = RNG.integers(0, 10, 3_000)
 
 def sigmoid(a):
     return 1 / (1 + np.exp(-a))
-
-
-def right(label, answer, capsys, **given):
-    """Assert that an answer is said to be right; return what is said."""
-    exercises.check(label, answer, **given)
-    said = capsys.readouterr().out
-    assert said.startswith(f"{label}: right.")
-    return said
-
-
-def wrong(label, answer, words, **given):
-    """Assert that an answer is said to be wrong, in these words."""
-    with pytest.raises(exercises.Wrong, match=words):
-        exercises.check(label, answer, **given)
 
 
 @pytest.mark.parametrize(

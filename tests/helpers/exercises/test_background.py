@@ -8,21 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import exercises
+from tests.helpers.exercises.answers import right, wrong
 
 RANDOM = np.random.default_rng(0)
-
-
-def wrong(words, name, answer, **given):
-    """Assert that the reader of a wrong answer sees some words."""
-    with pytest.raises(exercises.Wrong, match=words):
-        exercises.check(name, answer, **given)
-
-
-def right(name, answer, capsys, **given):
-    """Assert that an answer passes."""
-    exercises.check(name, answer, **given)
-    assert f"{name}: right." in capsys.readouterr().out
 
 
 # --- Keras on JAX ----------------------------------------------------------------------------------------------------
@@ -45,7 +33,7 @@ def test_the_traced_calls(capsys):
     ],
 )
 def test_other_traced_calls(answer, words):
-    wrong(words, "keras-count-traces", answer)
+    wrong("keras-count-traces", answer, words)
 
 
 def repaired(network):
@@ -80,7 +68,7 @@ def of_first_weights(network):
     ],
 )
 def test_a_dropout_with_a_part_left_out(answer, words):
-    wrong(words, "keras-frozen-dropout", answer)
+    wrong("keras-frozen-dropout", answer, words)
 
 
 def shorten(gradients, longest, length=None, power=0.5):
@@ -106,7 +94,7 @@ def test_a_gradient_shortened_as_a_whole(capsys):
     ],
 )
 def test_a_gradient_shortened_otherwise(answer, words):
-    wrong(words, "keras-clip", answer)
+    wrong("keras-clip", answer, words)
 
 
 def pulls(weights, digits, biases=True):
@@ -126,11 +114,11 @@ def test_lengths_of_gradients(capsys):
     given = dict(weights=weights, digits=RANDOM.random((10, 20), "float32"))
     lengths = pulls(**given)
     right("keras-pull", lengths, capsys, **given)
-    wrong("Is the root missing", "keras-pull", lengths**2, **given)
-    wrong("Do the biases count", "keras-pull", pulls(**given, biases=False), **given)
-    wrong("a mean over the digits", "keras-pull", lengths / 10, **given)
-    wrong("their order is not", "keras-pull", lengths[::-1], **given)
-    wrong(r"got one number, expected the shape \(10,\)", "keras-pull", lengths.mean(), **given)
+    wrong("keras-pull", lengths**2, "Is the root missing", **given)
+    wrong("keras-pull", pulls(**given, biases=False), "Do the biases count", **given)
+    wrong("keras-pull", lengths / 10, "a mean over the digits", **given)
+    wrong("keras-pull", lengths[::-1], "their order is not", **given)
+    wrong("keras-pull", lengths.mean(), r"got one number, expected the shape \(10,\)", **given)
 
 
 GENERATOR = keras.random.SeedGenerator(1)
@@ -152,7 +140,7 @@ def test_noise_that_follows_the_step(capsys):
     ],
 )
 def test_noise_that_freezes(answer, words):
-    wrong(words, "keras-own-noise", answer)
+    wrong("keras-own-noise", answer, words)
 
 
 # --- What these models are, and why ----------------------------------------------------------------------------------
@@ -160,18 +148,18 @@ def test_noise_that_freezes(answer, words):
 
 def test_the_factor_of_a_step_that_looks_ahead(capsys):
     right("what-and-why-look-ahead", lambda rate: (1 - rate**2 + rate**4) ** 0.5, capsys)
-    wrong("factor of the squared distance", "what-and-why-look-ahead", lambda rate: 1 - rate**2 + rate**4)
-    wrong("without looking ahead", "what-and-why-look-ahead", lambda rate: (1 + rate**2) ** 0.5)
-    wrong("from the trial point", "what-and-why-look-ahead", lambda rate: 1 + rate**2)
-    wrong("got float, expected a function", "what-and-why-look-ahead", 0.995)
+    wrong("what-and-why-look-ahead", lambda rate: 1 - rate**2 + rate**4, "factor of the squared distance")
+    wrong("what-and-why-look-ahead", lambda rate: (1 + rate**2) ** 0.5, "without looking ahead")
+    wrong("what-and-why-look-ahead", lambda rate: 1 + rate**2, "from the trial point")
+    wrong("what-and-why-look-ahead", 0.995, "got float, expected a function")
 
 
 def test_the_distance_after_smaller_steps(capsys):
     right("what-and-why-smaller-steps", 1.0025**200, capsys)
-    wrong("after 200 steps of 0.1", "what-and-why-smaller-steps", 1.01**100)
-    wrong("half as far round", "what-and-why-smaller-steps", 1.0025**100)
-    wrong("the squared distance", "what-and-why-smaller-steps", 1.0025**400)
-    wrong("do they multiply", "what-and-why-smaller-steps", 1.5)
+    wrong("what-and-why-smaller-steps", 1.01**100, "after 200 steps of 0.1")
+    wrong("what-and-why-smaller-steps", 1.0025**100, "half as far round")
+    wrong("what-and-why-smaller-steps", 1.0025**400, "the squared distance")
+    wrong("what-and-why-smaller-steps", 1.5, "do they multiply")
 
 
 def test_draws_of_the_score_function(capsys):
@@ -189,8 +177,8 @@ def test_draws_of_the_score_function(capsys):
         "mean of many draws: .*Is a factor of the product": functools.partial(draw, scored=False),
         "variance of a draw: .*the baseline is subtracted": functools.partial(draw, subtracted=False),
     }.items():
-        wrong(words, "what-and-why-score-function", answer, **given)
-    wrong("got float, expected a function", "what-and-why-score-function", 0.1, **given)
+        wrong("what-and-why-score-function", answer, words, **given)
+    wrong("what-and-why-score-function", 0.1, "got float, expected a function", **given)
 
 
 def test_a_cloud_for_each_digit(capsys):
@@ -209,11 +197,11 @@ def test_a_cloud_for_each_digit(capsys):
     given, name = dict(codes=codes, labels=labels), "what-and-why-law"
     drawn = np.concatenate([*clouds()])
     right(name, drawn, capsys, **given)
-    wrong("Are the digits in order", name, drawn[::-1], **given)
-    wrong("is the mean added", name, np.concatenate([*clouds(mean=False)]), **given)
+    wrong(name, drawn[::-1], "Are the digits in order", **given)
+    wrong(name, np.concatenate([*clouds(mean=False)]), "is the mean added", **given)
     for side in ("left", "apart"):
-        wrong("their covariance is not", name, np.concatenate([*clouds(side)]), **given)
-    wrong(r"expected the shape \(10000, 4\)", name, drawn[:1_000], **given)
+        wrong(name, np.concatenate([*clouds(side)]), "their covariance is not", **given)
+    wrong(name, drawn[:1_000], r"expected the shape \(10000, 4\)", **given)
 
 
 class Doubles:
@@ -231,10 +219,10 @@ def test_a_search_for_latents(capsys):
     given, name = dict(generator=Doubles(), targets=targets, generated=generated), "what-and-why-inversion"
     best = generated[((generated[:, None] - targets) ** 2).sum(axis=2).argmin(axis=0)]
     right(name, targets / 2 + 0.01, capsys, **given)
-    wrong("A longer search", name, 0.9 * best / 2 + 0.1 * targets / 2, **given)
-    wrong("Do the steps go downhill", name, targets, **given)
-    wrong("is row i the latent of digit i", name, targets[::-1] / 2, **given)
-    wrong("Are rows and columns exchanged", name, targets.T / 2, **given)
+    wrong(name, 0.9 * best / 2 + 0.1 * targets / 2, "A longer search", **given)
+    wrong(name, targets, "Do the steps go downhill", **given)
+    wrong(name, targets[::-1] / 2, "is row i the latent of digit i", **given)
+    wrong(name, targets.T / 2, "Are rows and columns exchanged", **given)
 
 
 class Blurs:
@@ -251,9 +239,9 @@ def test_a_picture_of_ones_own(capsys):
     share = ((test**2).sum(axis=(1, 2, 3)) > (picture**2).sum()).mean()
     given, name = dict(autoencoder=Blurs(), test=test), "what-and-why-own-picture"
     right(name, (picture, share), capsys, **given)
-    wrong("with a smaller error", name, (picture, 1 - share), **given)
-    wrong("percentage", name, (picture, 100 * share), **given)
-    wrong("expected them from 0 to 1", name, (255 * picture, share), **given)
-    wrong(r"got the shape \(784,\)", name, (picture.ravel(), share), **given)
-    wrong("one of the test digits", name, (test[3], share), **given)
-    wrong("got 1 values, expected 2", name, (picture,), **given)
+    wrong(name, (picture, 1 - share), "with a smaller error", **given)
+    wrong(name, (picture, 100 * share), "percentage", **given)
+    wrong(name, (255 * picture, share), "expected them from 0 to 1", **given)
+    wrong(name, (picture.ravel(), share), r"got the shape \(784,\)", **given)
+    wrong(name, (test[3], share), "one of the test digits", **given)
+    wrong(name, (picture,), "got 1 values, expected 2", **given)

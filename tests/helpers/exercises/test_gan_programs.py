@@ -8,6 +8,7 @@ import pytest
 
 from helpers import exercises
 from helpers.exercises import gan_programs
+from tests.helpers.exercises.answers import right, wrong
 
 LOOP = """
 for epoch in range(100):
@@ -17,18 +18,6 @@ for epoch in range(100):
     loss_1 = discriminator.train_on_batch(fakes, np.ones((len(fakes), 1)))
 """
 SECOND = "train_on_batch(fakes, np.ones((len(fakes), 1)))"
-
-
-def right(name, answer, capsys, **given):
-    """Assert that a check finds an answer right."""
-    exercises.check(name, answer, **given)
-    assert capsys.readouterr().out.startswith(f"{name}: right.")
-
-
-def wrong(name, answer, words, **given):
-    """Assert that a check finds an answer wrong and says why."""
-    with pytest.raises(exercises.Wrong, match=words):
-        exercises.check(name, answer, **given)
 
 
 # gans/broken_loop

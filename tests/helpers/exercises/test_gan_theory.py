@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from helpers import datasets, exercises
+from helpers import datasets
 from helpers.exercises import gan_theory
+from tests.helpers.exercises.answers import right, wrong
 
 GRID = datasets.grid().standardised()
 NEARBY = [(0.3, -3, 0.5), (0.4, 0, 0.5), (0.3, 3, 0.5)]
@@ -50,16 +51,6 @@ def pieces():
     """Return pieces a mode of the stored generator, and how many different points it has."""
     made = gan_theory._from_bits(np.zeros((256, 1, 2)))[:, 0]
     return np.bincount(gan_theory._modes_of(made, GRID)[0], minlength=25)
-
-
-def right(label, answer, capsys, **given):
-    exercises.check(label, answer, **given)
-    assert f"{label}: right." in capsys.readouterr().out
-
-
-def wrong(label, answer, words, **given):
-    with pytest.raises(exercises.Wrong, match=words):
-        exercises.check(label, answer, **given)
 
 
 def smooth(p, q, alpha, beta):

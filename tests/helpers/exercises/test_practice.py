@@ -8,23 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import datasets, diffusion, exercises, metrics
+from helpers import datasets, diffusion, metrics
+from tests.helpers.exercises.answers import right, wrong
 
 RANDOM = np.random.default_rng(0)
-
-
-def wrong(words, name, answer, **given):
-    """Assert that the reader of a wrong answer sees some words."""
-    with pytest.raises(exercises.Wrong, match=words):
-        exercises.check(name, answer, **given)
-
-
-def right(name, answer, capsys, **given):
-    """Assert that an answer passes; return what is said."""
-    exercises.check(name, answer, **given)
-    said = capsys.readouterr().out
-    assert f"{name}: right." in said
-    return said
 
 
 # --- Where the two models meet ---------------------------------------------------------------------------------------
@@ -55,7 +42,7 @@ def test_a_ring_of_clouds(capsys):
     ],
 )
 def test_other_rings(words, answer):
-    wrong(words, "ex-connections-ring", answer)
+    wrong("ex-connections-ring", answer, words)
 
 
 class Knows:
@@ -81,22 +68,22 @@ def test_a_distribution_that_is_fitted(capsys):
     one, many = mean + normal @ root.T, mixture(5_000)
     given, name = dict(model=Knows(codes), images=None), "ex-connections-afterwards"
     assert "with the mixture" in right(name, (one, many), capsys, **given)
-    wrong("their mean is not that of the codes", name, (normal, many), **given)
-    wrong("their covariance is not", name, (mean + normal * codes.std(axis=0), many), **given)
-    wrong("not drawn anew", name, (one, codes[:5_000]), **given)
-    wrong("Are the two exchanged", name, (many, one), **given)
-    wrong("no better than those of one", name, (one, mean + RANDOM.standard_normal((5_000, 2)) @ root.T), **given)
-    wrong(r"expected the shape \(5000, 2\)", name, (one, many[:100]), **given)
+    wrong(name, (normal, many), "their mean is not that of the codes", **given)
+    wrong(name, (mean + normal * codes.std(axis=0), many), "their covariance is not", **given)
+    wrong(name, (one, codes[:5_000]), "not drawn anew", **given)
+    wrong(name, (many, one), "Are the two exchanged", **given)
+    wrong(name, (one, mean + RANDOM.standard_normal((5_000, 2)) @ root.T), "no better than those of one", **given)
+    wrong(name, (one, many[:100]), r"expected the shape \(5000, 2\)", **given)
 
 
 def test_three_codes_that_know_more_and_fit_better(capsys):
     name = "ex-connections-three-codes"
     said = right(name, [(-1.1, 0.4), (0, 0.3), (1.1, 0.4)], capsys)
     assert "nformation 0.903 nats, mismatch 0.081" in said
-    wrong("which of the three overlap", name, [(-0.1, 1.0), (0, 1.0), (0.1, 1.0)])
-    wrong("do they leave gaps", name, [(-3, 0.2), (0, 0.2), (3, 0.2)])
-    wrong("is a deviation, and is above 0", name, [(-1, 0.5), (0, -0.5), (1, 0.5)])
-    wrong("Are rows and columns exchanged", name, [(-1, 0, 1), (0.5, 0.4, 0.5)])
+    wrong(name, [(-0.1, 1.0), (0, 1.0), (0.1, 1.0)], "which of the three overlap")
+    wrong(name, [(-3, 0.2), (0, 0.2), (3, 0.2)], "do they leave gaps")
+    wrong(name, [(-1, 0.5), (0, -0.5), (1, 0.5)], "is a deviation, and is above 0")
+    wrong(name, [(-1, 0, 1), (0.5, 0.4, 0.5)], "Are rows and columns exchanged")
 
 
 # --- Your own images -------------------------------------------------------------------------------------------------
@@ -127,7 +114,7 @@ def test_near_copies(capsys):
     ],
 )
 def test_near_copies_that_are_missed(words, answer):
-    wrong(words, "your-own-data-near-copies", answer)
+    wrong("your-own-data-near-copies", answer, words)
 
 
 def test_a_classifier_of_letters(capsys):
@@ -139,10 +126,10 @@ def test_a_classifier_of_letters(capsys):
         return np.rint(10 * pictures.mean(axis=(1, 2, 3))).astype(int)
 
     assert "100.0% of the validation letters" in right(name, read, capsys, **given)
-    wrong("are the labels in the order", name, lambda x: (read(x) + 3) % 9, **given)
-    wrong("the place of a letter in LETTERS", name, lambda x: np.array(list("acdenortu"))[read(x)], **given)
-    wrong("not whole ones from 0 to 8", name, lambda x: read(x) + 0.5, **given)
-    wrong(r"expected the shape \(300\)", name, lambda x: read(x)[:5], **given)
+    wrong(name, lambda x: (read(x) + 3) % 9, "are the labels in the order", **given)
+    wrong(name, lambda x: np.array(list("acdenortu"))[read(x)], "the place of a letter in LETTERS", **given)
+    wrong(name, lambda x: read(x) + 0.5, "not whole ones from 0 to 8", **given)
+    wrong(name, lambda x: read(x)[:5], r"expected the shape \(300\)", **given)
 
 
 def test_limits_without_the_bias(capsys):
@@ -156,10 +143,10 @@ def test_limits_without_the_bias(capsys):
     for weights in (None, True):
         lines = [np.polyfit(one_over[2:], y[2:], 1, w=weights and 1 / np.array(y[2:])) for y in by_count.values()]
         right(name, [line[1] for line in lines], capsys, **given)
-    wrong("limit of real letters: .*Is that the slope b", name, [line[0] for line in lines], **given)
-    wrong("limit of real letters: got 0.3.*too high", name, [y[-1] for y in by_count.values()], **given)
-    wrong("limit of real letters: .*too high", name, [line[1] for line in lines[::-1]], **given)
-    wrong("got 1 values, expected 2", name, [0.02], **given)
+    wrong(name, [line[0] for line in lines], "limit of real letters: .*Is that the slope b", **given)
+    wrong(name, [y[-1] for y in by_count.values()], "limit of real letters: got 0.3.*too high", **given)
+    wrong(name, [line[1] for line in lines[::-1]], "limit of real letters: .*too high", **given)
+    wrong(name, [0.02], "got 1 values, expected 2", **given)
 
 
 def test_a_fault_of_ones_own(capsys):
@@ -173,10 +160,10 @@ def test_a_fault_of_ones_own(capsys):
 
     said = right(name, lambda x: 0.8 * x, capsys, **given)
     assert "Distance over real: pixels " in said
-    wrong("the pictures are as they were", name, lambda x: x, **given)
-    wrong("got grey levels from .* Does clip", name, lambda x: 1.5 * x, **given)
-    wrong(r"expected the shape \(300, 6, 6, 1\)", name, lambda x: x[..., 0], **given)
-    wrong("work on a copy", name, darken, **{**given, "pictures": pictures.copy()})
+    wrong(name, lambda x: x, "the pictures are as they were", **given)
+    wrong(name, lambda x: 1.5 * x, "got grey levels from .* Does clip", **given)
+    wrong(name, lambda x: x[..., 0], r"expected the shape \(300, 6, 6, 1\)", **given)
+    wrong(name, darken, "work on a copy", **{**given, "pictures": pictures.copy()})
 
 
 # --- What came next --------------------------------------------------------------------------------------------------
@@ -196,29 +183,29 @@ def on_line(noisy, time, scaled=True, clock=lambda time: np.arctan2(time, 1 - ti
 def test_the_straight_line(capsys):
     given, name = dict(grid=GRID), "ex-next-straight"
     right(name, on_line, capsys, **given)
-    wrong("Is the sample divided", name, functools.partial(on_line, scaled=False), **given)
-    wrong("get t itself", name, functools.partial(on_line, clock=lambda time: time), **given)
+    wrong(name, functools.partial(on_line, scaled=False), "Is the sample divided", **given)
+    wrong(name, functools.partial(on_line, clock=lambda time: time), "get t itself", **given)
     angle = functools.partial(on_line, clock=lambda time: np.arctan2(time, 1 - time))
-    wrong("get an angle where", name, angle, **given)
-    wrong("expected the shape", name, lambda noisy, time: on_line(noisy, time)[:, 0], **given)
+    wrong(name, angle, "get an angle where", **given)
+    wrong(name, lambda noisy, time: on_line(noisy, time)[:, 0], "expected the shape", **given)
 
 
 def test_a_guided_class(capsys):
     name = "ex-next-guidance"
     right(name, (2.01, 0.65), capsys)
-    wrong("the mean: .*the class without guidance", name, (0.99, 1.0))
-    wrong("the mean: got 0.65, which is too small", name, (0.65, 2.01))
-    wrong("the deviation: .*without guidance", name, (2.01, 1.0))
-    wrong("the mean: the sign is off", name, (-2.01, 0.65))
-    wrong("expected 2 values", name, 2.0)
+    wrong(name, (0.99, 1.0), "the mean: .*the class without guidance")
+    wrong(name, (0.65, 2.01), "the mean: got 0.65, which is too small")
+    wrong(name, (2.01, 1.0), "the deviation: .*without guidance")
+    wrong(name, (-2.01, 0.65), "the mean: the sign is off")
+    wrong(name, 2.0, "expected 2 values")
 
 
 def test_the_order_of_a_walk(capsys):
     name = "ex-next-order"
     right(name, 0.508, capsys)
-    wrong("half as many steps", name, 2.0)
-    wrong("Is that the exponent", name, -1.0)
-    wrong("too small", name, 0.1)
+    wrong(name, 2.0, "half as many steps")
+    wrong(name, -1.0, "Is that the exponent")
+    wrong(name, 0.1, "too small")
 
 
 def test_clouds_of_ones_own(capsys):
@@ -226,20 +213,20 @@ def test_clouds_of_ones_own(capsys):
     mixture = datasets.Mixture(np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.03).standardised()
     drawn, name = mixture.sample(1_000, RANDOM), "ex-next-own-points"
     assert "9 of 9 clouds" in right(name, (mixture, drawn), capsys)
-    wrong("8 of 9 clouds", name, (mixture, drawn[drawn[:, 0] < 1.2]))
-    wrong("Do more steps", name, (mixture, 0.7 * drawn))
-    wrong("Is the mixture scaled", name, (datasets.Mixture(5 * mixture.centers, 0.1), drawn))
-    wrong("expected at least 6", name, (datasets.Mixture(mixture.centers[:4], 0.1), drawn))
-    wrong("expected a datasets.Mixture", name, (mixture.centers, drawn))
+    wrong(name, (mixture, drawn[drawn[:, 0] < 1.2]), "8 of 9 clouds")
+    wrong(name, (mixture, 0.7 * drawn), "Do more steps")
+    wrong(name, (datasets.Mixture(5 * mixture.centers, 0.1), drawn), "Is the mixture scaled")
+    wrong(name, (datasets.Mixture(mixture.centers[:4], 0.1), drawn), "expected at least 6")
+    wrong(name, (mixture.centers, drawn), "expected a datasets.Mixture")
 
 
 def test_the_luck_of_a_winner(capsys):
     name = "ex-next-winner"
     right(name, (18.36, 17.43), capsys)
-    wrong("the best of 12 shows: .*has the least error", name, (21.63, 22.57))
-    wrong("the best of 12 shows: .*error of 20 missing", name, (-1.63, -2.57))
-    wrong("the best of 120 shows: .*what it is worth", name, (18.36, 20))
-    wrong("the best of 12 shows: got 17.43, which is too small", name, (17.43, 18.36))
+    wrong(name, (21.63, 22.57), "the best of 12 shows: .*has the least error")
+    wrong(name, (-1.63, -2.57), "the best of 12 shows: .*error of 20 missing")
+    wrong(name, (18.36, 20), "the best of 120 shows: .*what it is worth")
+    wrong(name, (17.43, 18.36), "the best of 12 shows: got 17.43, which is too small")
 
 
 def test_walks_in_jax_pass_as_well(capsys):
