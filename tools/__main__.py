@@ -1,13 +1,12 @@
-"""Do what a target of the Makefile does where there is no make, with the commands that stand there and nowhere else.
+"""The book's commands, one function each, for make and for where there is no make.
 
 Usage: python -m tools book      (or check, test, ...; NAME=VALUE sets a variable, as for make)
 
-It runs in the environment that the book is installed in, and makes none.
+They run in the environment that the book is installed in, and make none.
 """
 
+import inspect
 import os
-import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -15,128 +14,152 @@ from pathlib import Path
 
 from tools.pages import ROOT
 
-BIN = ".venv/bin/"  # as the Makefile names it; here it is wherever this Python is
-ASSIGNMENT = re.compile(r"(\w+) *[:?]?= *(.*)")
-RULE = re.compile(r"([\w -]+):(?!=)(.*)")
-# What needs a shell, or make itself.
-BEYOND = re.compile(r"\$\(|[|;<>]|&&")
+CACHE = Path(sys.prefix) / "jax-cache"  # what `check` compiles is kept; the key of an entry holds program and version
+# Two at a time, each with a half that lies together; who is done early takes from the other.
+TWO = ("-n", "2", "--dist", "worksteal")
+NBVAL = ("-p", "tools.nbval_budget", "--nbval-lax", "--nbval-current-env", "-W", "default")
+NBVAL += ("--nbval-sanitize-with", "tests/sanitize.cfg", "--nbval-cell-timeout", "300")
 
 
-class Makefile:
-    """The targets of a Makefile as simple as the book's.
-
-    Parameters
-    ----------
-    text : str
-        The Makefile.
-    given : dict
-        Variables that the command line sets.
-    """
-
-    def __init__(self, text, given=()):
-        self.given, self.variables = dict(given), {"CURDIR": ROOT.as_posix(), "MAKE": "make"}
-        self.needs, self.lines = {}, {}
-        targets, skips = [], []
-        for line in text.replace("\\\n", "").splitlines():
-            if line.startswith("ifdef "):
-                skips.append(line.split()[1] not in self.given)
-            elif line in ("else", "endif"):
-                skips = [*skips[:-1], not skips[-1]] if line == "else" else skips[:-1]
-            elif not any(skips):
-                targets = self._read(line, targets)
-
-    def _read(self, line, targets):
-        """Take in a line, of a recipe of these targets or another; return the targets that the next one belongs to."""
-        if line.startswith("\t"):
-            for target in targets:
-                self.lines[target].append(line.strip())
-        elif found := ASSIGNMENT.match(line):
-            self.variables.setdefault(*found.groups())
-        elif found := RULE.match(line):
-            targets = found[1].split()
-            self.needs |= {target: found[2].split() for target in targets}
-            self.lines |= {target: [] for target in targets}
-        elif line and line[0] not in "#.":  # the rule of the environment
-            targets = []
-        return targets
-
-    def expand(self, text):
-        """Put in what the variables stand for; what make computes stays as it is."""
-        while (new := re.sub(r"\$\((\w+)\)", self._value, text)) != text:
-            text = new
-        return text
-
-    def _value(self, found):
-        return self.given.get(found[1], self.variables.get(found[1], ""))
-
-    def steps(self, target):
-        """List the commands of a target, of the targets that it needs and of those that its commands make.
-
-        Raises
-        ------
-        ValueError
-            If there is no such target, or a command is one that only make or a shell can run.
-        """
-        if target not in self.lines:
-            raise ValueError(f"no such target: {target!r}; there are {', '.join(self.lines)}")
-        steps = [step for need in self.needs[target] if need in self.lines for step in self.steps(need)]
-        for line in map(self.expand, self.lines[target]):
-            if BEYOND.search(line.partition('"')[0]):
-                raise ValueError(f"{target} needs make: {line}")
-            words = shlex.split(line.lstrip("@-"))
-            steps += self.steps(words[1]) if words[0] == "make" else [words]
-        return steps
+def book():
+    """Build the pages."""
+    build()
+    print(f"The book is built. Open it with:  {sys.executable} -m http.server --directory _build/html")
 
 
-def run(words):
-    """Run a command: a program, with variables of its environment before it, or the two that Windows lacks."""
-    count = next(i for i, word in enumerate(words) if not ASSIGNMENT.fullmatch(word))
-    variables, words = dict(word.split("=", 1) for word in words[:count]), words[count:]
-    if words[0] == "echo":
-        print(*(word.replace(BIN, f"{place()}{os.sep}") for word in words[1:]))
-    elif words[0] == "rm":
-        remove([ROOT / name for name in words[2:]])
+def pdf():
+    """Build the pages, and print them into one file."""
+    book()
+    python("tools.browser")
+    python("tools.pdf")
+
+
+def check(CHAPTERS=""):
+    """Check style, pairs in step and the helpers, without slow tests; or some chapters, which are run and built."""
+    style()
+    if CHAPTERS:
+        chapters = CHAPTERS.split()
+        python("tools.pairs", *(f"{chapter}.md" for chapter in chapters))
+        pytest(*NBVAL, *(f"{chapter}.ipynb" for chapter in chapters))
+        build()
     else:
-        environment = {**os.environ, **variables, "PATH": os.pathsep.join([str(place()), os.environ["PATH"]])}
-        subprocess.run([program(words[0]), *words[1:]], cwd=ROOT, env=environment, check=True)
+        python("tools.pairs")
+        pytest(*TWO, "-m", "not slow", "tests/helpers", JAX_COMPILATION_CACHE_DIR=str(CACHE))
 
 
-def remove(folders):
-    """Delete folders; raise a ValueError, and delete nothing, when this very Python runs from one of them."""
-    own = [folder for folder in folders if Path(sys.prefix).is_relative_to(folder)]
-    if own:
-        raise ValueError(f"{own[0]} holds the environment that this runs in: delete it by hand, and the others with it")
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+def test():
+    """Check everything, in the order of cost, so that what is wrong shows early."""
+    style()
+    unit()
+    pages()
+    chapters()
 
 
-def place():
-    """Return the folder of this environment's programs."""
-    return Path(sys.executable).parent
+def unit():
+    """Test all code outside a browser."""
+    pytest(*TWO, "tests", "--ignore", "tests/browser")
 
 
-def program(name):
-    """Return the path of a program of the environment, or the name of one that lies elsewhere."""
-    if name == BIN + "python":
-        return sys.executable
-    if not name.startswith(BIN):
-        return name
-    return shutil.which(name.removeprefix(BIN), path=str(place())) or name
+def pages():
+    """Build the pages anew, for an incremental build would hide warnings, and test them in a browser."""
+    shutil.rmtree(ROOT / "_build", ignore_errors=True)
+    build()
+    python("tools.browser")
+    pytest("tests/browser/test_speed.py")
+    pytest(*TWO, "tests/browser", "--ignore", "tests/browser/test_speed.py")
+
+
+def chapters():
+    """Run all chapters again and compare them with what is committed."""
+    pytest("-n", "2", "--dist", "loadscope", *NBVAL, "book")
+
+
+def notebooks():
+    """Write the readers' edition: notebooks that need no extension."""
+    python("tools.readers")
+
+
+def colab(CHAPTERS=""):
+    """Run the readers' edition, or some chapters of it, as Colab has it, in an environment of its own."""
+    python("tools.colab", *CHAPTERS.split())
+
+
+def lab(LAB=""):
+    """Open a copy of the readers' edition, which stays when it is changed."""
+    python("tools.lab", *LAB.split())
+
+
+def edit(LAB=""):
+    """Open the sources, for authors."""
+    python("tools.lab", "--sources", *LAB.split())
+
+
+def execute(CHAPTERS=""):
+    """Execute all notebooks, or some, in place."""
+    python("tools.execute", *CHAPTERS.split())
+
+
+def experiments(NAME=""):
+    """Make one of the long runs."""
+    there = [
+        file.stem for file in sorted((ROOT / "experiments").glob("*.py")) if "\ndef main" in file.read_text("utf-8")
+    ]
+    if not NAME:
+        print("Name one, as in NAME=gan_recipes:", *there, sep="\n  ")
+    else:
+        python(f"experiments.{NAME}")
+
+
+COMMANDS = {
+    **{name.__name__: name for name in (book, pdf, check, test, unit, pages, chapters, notebooks)},
+    "test-colab": colab,
+    **{name.__name__: name for name in (lab, edit, execute, experiments)},
+}
+
+
+def style():
+    """Hold the code to its form."""
+    python("ruff", "check")
+    python("ruff", "format", "--check")
+
+
+def build():
+    """Build the pages; every warning is an error."""
+    script = shutil.which("jupyter-book", path=Path(sys.executable).parent) or "jupyter-book"
+    run(script, "build", ".", "-W", "--keep-going", "-n", "--quiet")
+
+
+def pytest(*words, **variables):
+    """Run tests, with these variables in their environment."""
+    python("pytest", *words, **variables)
+
+
+def python(module, *words, **variables):
+    """Run a module with this Python, with these variables in its environment."""
+    run(sys.executable, "-m", module, *words, **variables)
+
+
+def run(program, *words, **variables):
+    """Show a command and run it; raise a CalledProcessError when it fails."""
+    print(Path(program).stem, *words, flush=True)
+    subprocess.run([program, *words], cwd=ROOT, env={**os.environ, **variables}, check=True)
 
 
 def main(arguments=None):
-    """Run a target's commands up to the first that fails, whose exit code is returned."""
+    """Run commands up to the first that fails; return its exit code, or what is wrong with a word."""
     words = sys.argv[1:] if arguments is None else arguments
     given = dict(word.split("=", 1) for word in words if "=" in word)
-    targets = [word for word in words if "=" not in word]
-    makefile = Makefile((ROOT / "Makefile").read_text(encoding="utf-8"), given)
-    if not targets:
-        return f"name a target, as in python -m tools book; there are {', '.join(makefile.lines)}"
+    names = [word for word in words if "=" not in word]
+    if not names or set(names) - COMMANDS.keys():
+        return f"got {' '.join(names) or 'no command'}, expected some of {', '.join(COMMANDS)}"
+    takes = {name: inspect.signature(COMMANDS[name]).parameters for name in names}
+    if strange := given.keys() - {variable for variables in takes.values() for variable in variables}:
+        return f"got {', '.join(sorted(strange))}=..., which {' '.join(names)} does not take"
     try:
-        for words in [step for target in targets for step in makefile.steps(target)]:
-            run(words)
-    except (ValueError, subprocess.CalledProcessError) as error:
-        return getattr(error, "returncode", str(error))
+        for name in names:
+            COMMANDS[name](**{variable: given[variable] for variable in takes[name] if variable in given})
+    except subprocess.CalledProcessError as error:
+        return error.returncode
     return 0
 
 

@@ -1,115 +1,98 @@
-"""`python -m tools TARGET`, which stands in for make: the commands that it reads, and how it runs them."""
+"""`python -m tools COMMAND`: what make runs, and what stands in for make where there is none."""
 
-import shutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tools import __main__ as tools
 from tools.pages import ROOT
 
-TEXT = """
-# Every target: this
-BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest
-NUMBER ?= 2
-
-.PHONY: all quick
-
-all: ready quick
-\t$(MAKE) slow
-\t@echo "Done: see  $(BIN)/python"
-
-quick: $(READY)
-\tCACHE=$(CURDIR)/a $(PYTEST) -n $(NUMBER) -m "not slow" \\
- tests
-ifdef NAME
-\techo named
-else
-\techo unnamed
-endif
-
-slow:
-\t$(PYTEST)
-
-shell:
-\t$(BIN)/ruff check | tail
-
-$(READY): pyproject.toml
-\tfalse
-"""
-QUICK = [
-    [f"CACHE={ROOT.as_posix()}/a", ".venv/bin/python", "-m", "pytest", "-n", "2", "-m", "not slow", "tests"],
-    ["echo", "unnamed"],
-]
-# What the README says, and all that a reader or an author without make needs.
-NEEDED = ["book", "check", "test", "lab", "edit", "unit", "pages", "chapters", "notebooks", "execute", "pdf"]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-def test_steps_are_those_of_the_makefile():
-    makefile = tools.Makefile(TEXT)
-    assert list(makefile.lines) == ["all", "quick", "slow", "shell"]
-    assert makefile.steps("quick") == QUICK
-    done = ["echo", "Done: see  .venv/bin/python"]
-    assert makefile.steps("all") == [*QUICK, [".venv/bin/python", "-m", "pytest"], done]
+@pytest.fixture
+def ran(monkeypatch):
+    """Record commands, and what they add to the environment, in place of running them; nothing is deleted."""
+    calls = []
+    monkeypatch.setattr(tools, "run", lambda *words, **variables: calls.append((*words, variables)))
+    monkeypatch.setattr(tools.shutil, "rmtree", lambda path, **_: calls.append(("delete", path)))
+    return calls
 
 
-def test_variables_of_the_command_line_count_more():
-    first, second = tools.Makefile(TEXT, {"NUMBER": "1", "NAME": "x"}).steps("quick")
-    assert first[4:6] == ["-n", "1"]
-    assert second == ["echo", "named"]
+def words(call):
+    """Return a call as one line, its program by name."""
+    return " ".join([Path(call[0]).stem, *map(str, call[1:-1])])
 
 
-@pytest.mark.parametrize(("target", "message"), [("shell", "shell needs make: .*tail"), ("a", "no such target: 'a'")])
-def test_what_it_cannot_do_is_an_error(target, message):
-    with pytest.raises(ValueError, match=message):
-        tools.Makefile(TEXT).steps(target)
+def test_make_hands_on_each_command():
+    named = re.search(r"^COMMANDS := (.*)$", MAKEFILE, re.MULTILINE)[1].split()
+    assert named == list(tools.COMMANDS)
 
 
-@pytest.mark.parametrize("target", NEEDED)
-def test_the_books_own_targets_need_no_make(target):
-    steps = tools.Makefile((ROOT / "Makefile").read_text(encoding="utf-8")).steps(target)
-    programs = [next(word for word in step if not tools.ASSIGNMENT.fullmatch(word)) for step in steps]
-    assert programs
-    assert [name for name in programs if not name.startswith(tools.BIN) and name not in ("echo", "rm")] == []
-    assert [name for name in programs if name.startswith(tools.BIN) and not shutil.which(tools.program(name))] == []
+def test_make_hands_on_variables():
+    variables = re.search(r"foreach name,([A-Z ]+),", MAKEFILE)[1].split()
+    taken = {name for command in tools.COMMANDS.values() for name in tools.inspect.signature(command).parameters}
+    assert set(variables) == taken
 
 
-def test_commands_run_in_this_environment(monkeypatch, capsys):
-    ran = []
-    monkeypatch.setattr(subprocess, "run", lambda command, **options: ran.append((command, options)))
-    monkeypatch.setattr(shutil, "rmtree", lambda path, **_: ran.append(path))
-    tools.run(["A=1", ".venv/bin/python", "-m", "pytest"])
-    tools.run(["rm", "-rf", "_build"])
-    tools.run(["echo", "see .venv/bin/python"])
-    (command, options), removed = ran
-    assert command == [sys.executable, "-m", "pytest"]
-    assert (options["cwd"], options["env"]["A"], options["check"]) == (ROOT, "1", True)
-    assert removed == ROOT / "_build"
-    assert str(tools.place()) in capsys.readouterr().out
+def test_everything_is_tested_in_the_order_of_cost(ran):
+    assert tools.main(["test"]) == 0
+    lines = [words(call) for call in ran if call[0] != "delete"]
+    parts = ["ruff check", "ruff format", "pytest -n 2", "jupyter-book build", "tools.browser", "test_speed", "nbval"]
+    places = [next(i for i, line in enumerate(lines) if part in line) for part in parts]
+    assert places == sorted(places)
 
 
-def test_it_does_not_delete_the_environment_that_it_runs_in(monkeypatch, tmp_path):
-    (tmp_path / "_build").mkdir()
-    monkeypatch.setattr(tools, "ROOT", tmp_path)
-    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
-    with pytest.raises(ValueError, match="holds the environment that this runs in"):
-        tools.run(["rm", "-rf", "_build", ".venv"])
-    assert (tmp_path / "_build").is_dir()
-    tools.run(["rm", "-rf", "_build"])
-    assert list(tmp_path.iterdir()) == []
+def test_variables_reach_their_command(ran):
+    tools.main(["check", "CHAPTERS=book/gans/math book/gans/dcgan"])
+    lines = [words(call) for call in ran]
+    assert any(line.endswith("tools.pairs book/gans/math.md book/gans/dcgan.md") for line in lines)
+    assert any("--nbval-lax" in line and line.endswith("book/gans/math.ipynb book/gans/dcgan.ipynb") for line in lines)
+
+
+def test_check_keeps_what_it_compiles(ran):
+    tools.main(["check"])
+    assert ran[-1][-1] == {"JAX_COMPILATION_CACHE_DIR": str(tools.CACHE)}
+    assert "not slow" in words(ran[-1])
+
+
+def test_experiments_are_listed_or_made(ran, capsys):
+    tools.main(["experiments"])
+    assert "  gan_recipes\n" in capsys.readouterr().out
+    assert not ran
+    tools.main(["experiments", "NAME=ladder"])
+    assert words(ran[0]).endswith("-m experiments.ladder")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "got no command, expected some of book, pdf"),
+        (["nothing"], "got nothing, expected some of book"),
+        (["book", "CHAPTERS=a"], "got CHAPTERS=..., which book does not take"),
+    ],
+)
+def test_what_it_does_not_know_is_said(ran, given, message):
+    assert message in tools.main(given)
+    assert not ran
 
 
 def test_the_first_command_that_fails_ends_it(monkeypatch):
-    ran = []
+    seen = []
 
-    def fail(words):
-        ran.append(words)
-        raise subprocess.CalledProcessError(3, words)
+    def fail(command, **options):
+        seen.append((command, options))
+        raise subprocess.CalledProcessError(3, command)
 
-    monkeypatch.setattr(tools, "run", fail)
-    assert tools.main(["check"]) == 3
-    assert len(ran) == 1
-    assert "no such target" in tools.main(["nothing"])
-    assert "book" in tools.main([])
+    monkeypatch.setattr(subprocess, "run", fail)
+    assert tools.main(["check", "book"]) == 3
+    ((command, options),) = seen
+    assert command == [sys.executable, "-m", "ruff", "check"]
+    assert (options["cwd"], options["check"]) == (ROOT, True)
+
+
+def test_the_program_that_builds_is_there():
+    assert tools.shutil.which("jupyter-book", path=Path(sys.executable).parent)
