@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from helpers import formats
-from helpers.checks import check_array, check_integer, check_kind, check_number, check_pictures
+from helpers.checks import check_array, check_integer, check_kind, check_number, check_pictures, check_shape
 
 STYLE = Path(__file__).with_name("book.mplstyle")
 
@@ -221,6 +221,84 @@ def table(head, rows):
             raise ValueError(f"rows[{number}]: got {len(cells)} entries, expected {len(head)}, one a column.")
         lines.append(cells)
     return Markdown("\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *lines)))
+
+
+def diagram(places, arrows=(), *, colors=None, ax=None, **style):
+    """Draw texts in boxes, and arrows from box to box.
+
+    Parameters
+    ----------
+    places : dict
+        Text -> (x, y), the middle of its box. The axes reach half a unit beyond the outermost ones.
+    arrows : iterable of pairs of str, default=()
+        The texts that an arrow leads from and to; it ends at the boxes, wherever they lie.
+    colors : dict, optional
+        Text -> colour of its box; white by default.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+    **style
+        For the arrows, such as ``arrowstyle="<->"`` or ``color``, as of matplotlib.patches.FancyArrowPatch.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Without frame and ticks.
+
+    Raises
+    ------
+    ValueError
+        If an arrow or a colour is for a text that has no place.
+    """
+    places = _check_places(places)
+    arrows = [_check_ends(f"arrows[{number}]", ends, places) for number, ends in enumerate(_check_arrows(arrows))]
+    colors = {} if colors is None else check_kind("colors", colors, Mapping, "text -> colour")
+    _check_known("colors", colors, places)
+    ax = _axes(ax)
+    boxes = {text: _box(ax, text, place, colors.get(text, "white")) for text, place in places.items()}
+    for start, end in arrows:
+        ends = {"patchA": boxes[start], "patchB": boxes[end], "shrinkA": 3, "shrinkB": 3}
+        ax.annotate("", places[end], places[start], arrowprops={"arrowstyle": "->", "color": "0.35", **ends, **style})
+    x, y = np.array(list(places.values())).T
+    ax.set(xlim=(x.min() - 0.5, x.max() + 0.5), ylim=(y.min() - 0.5, y.max() + 0.5))
+    ax.set_axis_off()
+    return ax
+
+
+def _box(ax, text, place, color):
+    """Draw a text in a box and return the box."""
+    frame = {"boxstyle": "round,pad=0.5", "facecolor": color, "edgecolor": "0.35"}
+    return ax.text(*place, text, ha="center", va="center", fontsize=9, bbox=frame).get_bbox_patch()
+
+
+def _check_places(places):
+    """Return texts with two numbers each, or raise a ValueError."""
+    if not check_kind("places", places, Mapping, "text -> (x, y)"):
+        raise ValueError("places: got none, expected at least one.")
+    return {
+        check_kind("places", text, str, "text -> (x, y)"): check_shape(f"places[{text!r:.60}]", place, (2,))
+        for text, place in places.items()
+    }
+
+
+def _check_arrows(arrows):
+    """Return what can be gone through, which a text is not, or raise a ValueError."""
+    if isinstance(arrows, str):
+        raise ValueError(f"arrows: got {arrows!r:.60}, expected pairs of texts.")
+    return check_kind("arrows", arrows, Iterable, "pairs of texts")
+
+
+def _check_ends(name, ends, places):
+    """Return the two texts of an arrow, or raise a ValueError."""
+    if len(check_kind(name, ends, (list, tuple), "a pair of texts")) != 2:
+        raise ValueError(f"{name}: got {len(ends)} texts, expected two.")
+    _check_known(name, ends, places)
+    return ends
+
+
+def _check_known(name, texts, places):
+    """Raise a ValueError for the first text that has no place."""
+    if strange := [text for text in texts if not isinstance(text, str) or text not in places]:
+        raise ValueError(f"{name}: got {strange[0]!r:.60}, expected some of {', '.join(map(repr, places)):.300}.")
 
 
 def film(frames, alt, unit="step"):

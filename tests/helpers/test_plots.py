@@ -10,6 +10,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 
 from helpers import plots
 
@@ -275,3 +276,34 @@ def test_a_table_has_a_row_of_dashes_below_its_head():
 def test_a_row_that_does_not_fit_is_named(rows, message):
     with pytest.raises(ValueError, match=message):
         plots.table(["name", "value"], rows)
+
+
+def test_a_diagrams_arrows_end_at_its_boxes():
+    ax = plots.diagram({"left": (0, 0), "right": (3, 1)}, [("left", "right")], colors={"right": "C1"}, color="red")
+    (arrow,) = (text.arrow_patch for text in ax.texts if getattr(text, "arrow_patch", None))
+    ax.figure.canvas.draw()
+    left, right = (text.get_bbox_patch().get_window_extent() for text in ax.texts if text.get_text())
+    start, end = arrow.get_transform().transform(arrow.get_path().vertices[[0, 2]])
+    assert left.x1 < start[0] < end[0] < right.x0
+    assert [text.get_bbox_patch().get_facecolor() for text in ax.texts if text.get_text()] == [
+        to_rgba("white"),
+        to_rgba("C1"),
+    ]
+    assert arrow.get_edgecolor() == to_rgba("red")
+    plt.close(ax.figure)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"places": {}}, "places: got none"),
+        ({"places": {"a": (1, 2, 3)}}, r"places\['a'\]: got shape"),
+        ({"arrows": [("a", "c")]}, r"arrows\[0\]: got 'c', expected some of 'a', 'b'"),
+        ({"arrows": [("a", "b", "a")]}, r"arrows\[0\]: got 3 texts"),
+        ({"arrows": "ab"}, "arrows: got 'ab'"),
+        ({"colors": {"c": "C0"}}, "colors: got 'c'"),
+    ],
+)
+def test_bad_arguments_of_a_diagram_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.diagram(**{"places": {"a": (0, 0), "b": (1, 0)}, **options})
