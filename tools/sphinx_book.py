@@ -40,6 +40,8 @@ KINDS = {
     "own-experiment": "Changes the chapter's experiment.",
     "own-data": "With data or settings of your own.",
 }
+EXERCISE_COLUMNS = ["chapter", "exercise", "five minutes", "changes the experiment", "own data", "answers back"]
+EXERCISE = re.compile(r"^```\{exercise-start\} *(.*)\n((?::.*\n)*)((?:.*\n)*?)```\{exercise-end\}", re.MULTILINE)
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 logger = logging.getLogger(__name__)
 
@@ -164,7 +166,28 @@ def title(path):
     return next((line.removeprefix("# ").strip() for line in lines if line.startswith("# ")), Path(path).stem)
 
 
-class StatusDirective(SphinxDirective):
+class TableDirective(SphinxDirective):
+    """A directive that writes tables whose cells are Markdown."""
+
+    def table(self, columns, rows):
+        """Return a table with a row of headers; the cells are Markdown, and columns without any text are left out."""
+        rows = [list(row) for row in rows]
+        used = [any(cells) for cells in zip(*rows, strict=True)]
+        columns, *rows = [list(compress(row, used)) for row in (columns, *rows)]
+        group = nodes.tgroup("", *(nodes.colspec() for _ in columns), cols=len(columns))
+        group += [nodes.thead("", self.row(columns)), nodes.tbody("", *map(self.row, rows))]
+        return nodes.table("", group, classes=["colwidths-auto"])
+
+    def row(self, cells):
+        """Return one row of a table."""
+        return nodes.row("", *(nodes.entry("", self.paragraph(cell)) for cell in cells))
+
+    def paragraph(self, text):
+        """Return Markdown without blocks as a paragraph."""
+        return nodes.paragraph("", "", *self.parse_inline(text)[0])
+
+
+class StatusDirective(TableDirective):
     """The directive ``{claims}``: all claims, chapter by chapter, those that are not met first, and every run."""
 
     def run(self):
@@ -203,22 +226,43 @@ class StatusDirective(SphinxDirective):
         self.state.document.note_implicit_target(section, section)
         return section
 
-    def table(self, columns, rows):
-        """Return a table with a row of headers; the cells are Markdown, and columns without any text are left out."""
-        rows = [list(row) for row in rows]
-        used = [any(cells) for cells in zip(*rows, strict=True)]
-        columns, *rows = [list(compress(row, used)) for row in (columns, *rows)]
-        group = nodes.tgroup("", *(nodes.colspec() for _ in columns), cols=len(columns))
-        group += [nodes.thead("", self.row(columns)), nodes.tbody("", *map(self.row, rows))]
-        return nodes.table("", group, classes=["colwidths-auto"])
 
-    def row(self, cells):
-        """Return one row of a table."""
-        return nodes.row("", *(nodes.entry("", self.paragraph(cell)) for cell in cells))
+def exercises(source):
+    """List the exercises of a chapter.
 
-    def paragraph(self, text):
-        """Return Markdown without blocks as a paragraph."""
-        return nodes.paragraph("", "", *self.parse_inline(text)[0])
+    Parameters
+    ----------
+    source : str
+        The chapter's ``.md``.
+
+    Returns
+    -------
+    list of tuple
+        Label, title, kinds of `KINDS`, and whether a cell waits for an answer.
+    """
+    found = []
+    for heading, options, body in EXERCISE.findall(source):
+        fields = dict(re.findall(r"^:(\w+): *(.*)$", options, re.MULTILINE))
+        kinds = [kind for kind in KINDS if kind in fields.get("class", "").split()]
+        found.append((fields["label"], heading, kinds, "exercises.check(" in body))
+    return found
+
+
+class ExercisesDirective(TableDirective):
+    """The directive ``{exercises}``: all exercises in the order of the book, with their kinds."""
+
+    def run(self):
+        """Return the table; the page is built anew when a chapter has changed."""
+        rows = []
+        for path in notebooks(self.env.srcdir):
+            self.env.note_dependency(str(path.with_suffix(".md")))
+            source = (Path(self.env.srcdir) / path).with_suffix(".md").read_text(encoding="utf-8")
+            chapter = f"{{doc}}`/{path.with_suffix('').as_posix()}`"
+            for label, heading, kinds, checked in exercises(source):
+                marks = ["yes" if kind in kinds else "" for kind in KINDS]
+                rows.append([chapter, f"{{ref}}`{heading} <{label}>`", *marks, "yes" if checked else ""])
+                chapter = ""
+        return [self.table(EXERCISE_COLUMNS, rows)]
 
 
 def alternative(state):
@@ -303,6 +347,7 @@ def script(text, kind):
 def setup(app):
     """Register with Sphinx; the event comes at every build, also one that finds no page changed."""
     app.add_directive("claims", StatusDirective)
+    app.add_directive("exercises", ExercisesDirective)
     app.add_directive("live-figure", LiveFigureDirective)
     app.connect("doctree-read", add_kinds)
     app.connect("doctree-read", add_noscript)

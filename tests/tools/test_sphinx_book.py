@@ -13,6 +13,7 @@ from tools.sphinx_book import (
     RUN_COLUMNS,
     WIDGET_STATE,
     claim_row,
+    exercises,
     live_figure,
     readable,
     run_row,
@@ -106,6 +107,33 @@ def test_status_page_follows_a_notebook(book):
     doctree, html = build(book)
     assert "None." in doctree.astext()
     assert "NOT\N{NO-BREAK SPACE}MET" not in html
+
+
+EXERCISE = """```{exercise-start} One *title*
+:label: ex-one
+:class: five-minutes own-data
+```
+Text.
+
+```{code-cell} ipython3
+exercises.check("ex-one", ...)
+```
+
+```{exercise-end}
+```
+
+```{exercise-start} Two
+:label: ex-two
+```
+Text.
+```{exercise-end}
+```
+"""
+
+
+def test_exercises_are_listed_with_their_kinds():
+    found = exercises(EXERCISE)
+    assert found == [("ex-one", "One *title*", ["five-minutes", "own-data"], True), ("ex-two", "Two", [], False)]
 
 
 def show_figures(path):
