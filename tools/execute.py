@@ -145,11 +145,14 @@ def refresh(path):
             f"{path} was edited after its .md, which is the source. Take the edit over with\n"
             f"    jupytext --to md:myst {path}\nor drop it: touch {path.with_suffix('.md')}"
         )
+    source = path.with_suffix(".md").read_bytes()
     notebook = read_source(path.with_suffix(".md"))
     try:
         execute(notebook, path)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         return f"{path}, {_place(notebook)}:\n{error}"
+    if path.with_suffix(".md").read_bytes() != source:
+        return f"{path.with_suffix('.md')} was edited while it ran: nothing is written, run it again."
     write(path, normalise(notebook))
     config = load_jupytext_config(str(path.absolute()))
     write(path.with_suffix(".md"), jupytext.writes(notebook, fmt=FORMAT, config=config))

@@ -99,6 +99,13 @@ def test_newer_edit_in_the_notebook_is_not_overwritten(book):
     assert "jupytext --to md:myst" in refresh(path)
 
 
+def test_an_edit_made_while_it_runs_is_not_overwritten(book):
+    path = chapter(book / "book/one", f"open({str((book / 'book/one.md').absolute())!r}, 'a').write('more')")
+    assert "was edited while it ran" in refresh(path)
+    assert not path.exists()
+    assert path.with_suffix(".md").read_text(encoding="utf-8").endswith("more")
+
+
 def test_claims_carry_their_chapters_run(book):
     executed(book / "book/one.ipynb", {CLAIM: {"name": "a", "value": 1}}, {RUN: {"seconds": 3, "peak_memory_gib": 1}})
     executed(book / "book/two.ipynb", {CLAIM: {"name": "b", "value": 2}}, {RUN: {"seconds": 4, "peak_memory_gib": 1}})
