@@ -6,11 +6,17 @@ python -m experiments.dcgan --train    trains what is missing only, as for two p
 The first seed tries three learning rates, and ReLU in D at the middle one, for 8 passes over the digits; the other
 seeds follow at the setting with the smallest distance from the *validation* digits. The dense pair has the setting that
 `experiments.gan_ablation` chose in the same way, and its runs of 8 passes are those of `experiments.gan_recipes`. One
-run of each pair is twice as long, to see whether their order would change. The rates are constant.
+run of each pair is twice as long, to see whether their order would change. A dense pair with as many weights as the
+convolutional one has the same rate, seeds and passes; and one run, shorter and on one seed, has a tenth of the penalty:
+its discriminator is the one that `experiments.dcgan_features` reads. The rates are constant.
+
+A run that the result holds already is not made again: delete the result for that.
 """
 
 import argparse
 import dataclasses
+import statistics
+import time
 from collections.abc import Callable
 
 import keras
@@ -20,7 +26,7 @@ from helpers import claims, datasets, gans, metrics, storage
 
 NAME = "dcgan"
 SEEDS = (0, 1, 2)  # fixed before the runs
-LENGTH, LONG = 8, 16  # passes over the 50,000 training digits
+LENGTH, LONG, SHORT = 8, 16, 4  # passes over the 50,000 training digits
 LATENT_DIM, BATCH = 16, 64
 SAMPLES, SAMPLE_SEED = 10_000, 12345
 RATES = (1e-3, 2e-3, 4e-3)
@@ -47,6 +53,11 @@ def dense(_):
     return gans.improved_networks()
 
 
+def narrow(activation):
+    """Return a dense pair of the recipe's form with as many weights as the convolutional one, up to one per cent."""
+    return gans.dense_networks(LATENT_DIM, (20, 30), (30, 20), activation, normalise=True)
+
+
 @dataclasses.dataclass(frozen=True)
 class Setting:
     """What may differ between runs."""
@@ -54,6 +65,7 @@ class Setting:
     pair: str
     rate: float
     activation: str  # D's, in the convolutional pair
+    gamma: float = 0.3  # the weight of R1 and R2
 
     def networks(self):
         """Return the untrained networks."""
@@ -64,30 +76,32 @@ class Setting:
         keras.utils.set_random_seed(seed)
         gan = gans.GAN(*self.networks(), seed=seed)
         adams = [keras.optimizers.Adam(self.rate, beta_1=0.0, beta_2=0.99) for _ in range(2)]
-        gan.compile(*adams, loss="non_saturating", r1=0.3, r2=0.3, penalty_batch=8, ema=0.999)
+        gan.compile(*adams, loss="non_saturating", r1=self.gamma, r2=self.gamma, penalty_batch=8, ema=0.999)
         return gan
 
     def run(self, seed, passes):
         """Return the name of a run, of the folder for what it leaves."""
-        return f"{NAME}/{self.pair}_{self.rate:g}_{self.activation}_{seed}_{passes}"
+        return f"{NAME}/{self.pair}_{self.rate:g}_{self.activation}_{self.gamma:g}_{seed}_{passes}"
 
 
-PAIRS: dict[str, Callable] = {"convolutional": convolutional, "dense": dense}
-DENSE = Setting("dense", 2e-3, "relu")
+PAIRS: dict[str, Callable] = {"convolutional": convolutional, "dense": dense, "narrow": narrow}
+DENSE, NARROW = Setting("dense", 2e-3, "relu"), Setting("narrow", 2e-3, "relu")
+LIGHT = Setting("convolutional", 2e-3, "relu", 0.03)
 TRIALS = (*(Setting("convolutional", rate, "leaky_relu") for rate in RATES), Setting("convolutional", 2e-3, "relu"))
 
 
 class Keep(keras.callbacks.Callback):
-    """Writes the averaged generator's weights down after every epoch."""
+    """Writes the weights of the averaged generator down after every epoch, and those of the last discriminator."""
 
     def __init__(self, folder):
         super().__init__()
         self.folder = folder
 
     def on_epoch_end(self, epoch, logs=None):
-        """Write one file."""
+        """Write the two files."""
         self.model.jax_state_sync()
         storage.save_weights(self.file(epoch + 1), self.model.ema_generator.get_weights())
+        storage.save_weights(self.folder / "discriminator.npz", self.model.discriminator.get_weights())
 
     def file(self, passes):
         """Return where the weights lie after so many epochs."""
@@ -100,7 +114,9 @@ class Experiment:
     def __init__(self):
         self.mnist = datasets.load_mnist()
         self.validation = metrics.features(self.mnist.validation_images)
+        self.test = metrics.features(self.mnist.test_images)
         self.log = record.Log(training.RUNS / NAME / "runs.jsonl", {"batch_size": BATCH})
+        self.log.runs += stored_runs()
 
     def train(self, setting, seed, passes):
         """Train one run, unless that has been done; write down how far from the validation digits each pass ends."""
@@ -111,9 +127,11 @@ class Experiment:
         keep = Keep(training.RUNS / run)
         images = self.mnist.train_images
         finished = training.fit_gan(run, gan, images, BATCH, passes, dataclasses.asdict(setting), [keep])
-        curve = [distance(filled(setting, keep.file(n)), self.validation) for n in range(1, passes + 1)]
+        at = measured_after(setting, passes)
+        made = [filled(setting, keep.file(n)) for n in at]
+        curve, fdd = [distance(one, self.validation) for one in made], distance(made[-1], self.test)
         conditions = {name: claims.run_record()[name] for name in ("device", "versions")}
-        self.log.add({"curve": curve, **finished, **conditions}, **key)
+        self.log.add({"curve": curve, "at": at, "fdd": fdd, **finished, **conditions}, **key)
         print(*key.values(), curve[-1], flush=True)
         return self.log.find(**key)
 
@@ -127,19 +145,33 @@ class Experiment:
         return {"convolutional": TRIALS[ends.index(min(ends))], "dense": DENSE}
 
     def run(self):
-        """Train what is missing; return the runs of all seeds, and the long ones."""
+        """Train what is missing; return kind → runs."""
         chosen = self.chosen()
-        runs = [self.train(chosen["convolutional"], seed, LENGTH) for seed in SEEDS]
-        return runs, [self.train(setting, SEEDS[0], LONG) for setting in chosen.values()]
-
-    def measured(self, run):
-        """Return a run with its distance from the test digits."""
-        generator = self.generator(self.chosen()[run["pair"]], run["seed"], run["passes"])
-        return {**run, "fdd": distance(generator, metrics.features(self.mnist.test_images))}
+        return {
+            "runs": [self.train(chosen["convolutional"], seed, LENGTH) for seed in SEEDS],
+            "long": [self.train(setting, SEEDS[0], LONG) for setting in chosen.values()],
+            "narrow": [self.train(NARROW, seed, LENGTH) for seed in SEEDS],
+            "light": [self.train(LIGHT, SEEDS[0], SHORT)],
+        }
 
     def generator(self, setting, seed, passes):
         """Return the averaged generator at the end of a run."""
         return filled(setting, Keep(training.RUNS / setting.run(seed, passes)).file(passes))
+
+
+def measured_after(setting, passes):
+    """Return the passes after which a run is measured: each, or two where measuring would cost more than training."""
+    return [passes // 2, passes] if setting in (NARROW, LIGHT) else list(range(1, passes + 1))
+
+
+def stored_runs():
+    """Return the finished runs of the stored result."""
+    try:
+        old = record.read(NAME)
+    except FileNotFoundError:
+        return []
+    runs = [run for kind in ("runs", "long", "narrow", "light", "trials") for run in old.get(kind, [])]
+    return [{"gamma": Setting.gamma, **run} for run in runs]
 
 
 def filled(setting, path):
@@ -156,9 +188,30 @@ def distance(generator, real_features):
     return metrics.frechet_distance(metrics.features(digits), real_features)
 
 
+def seconds_a_step(images, steps=20, rounds=5):
+    """Return the processor time of a training step of either pair, the median of rounds in which they take turns."""
+    models = {name: setting.build(SEEDS[0]) for name, setting in (("convolutional", TRIALS[-1]), ("dense", DENSE))}
+    for gan in models.values():
+        gan.fit(images[:BATCH], batch_size=BATCH, verbose=0)  # compiles
+    seconds = {name: [] for name in models}
+    for _ in range(rounds):
+        for name, gan in models.items():
+            start = time.process_time()
+            gan.fit(images[: steps * BATCH], batch_size=BATCH, verbose=0)
+            seconds[name].append((time.process_time() - start) / steps)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
 def load(seed=SEEDS[0]):
     """Return the stored convolutional generator of the first seed; its weights are 8-bit integers."""
     return filled(TRIALS[0], record.weights_path(NAME, seed))
+
+
+def load_discriminator():
+    """Return the stored discriminator, of the run with a light penalty; its weights are 8-bit integers."""
+    _, judge = LIGHT.networks()
+    judge.set_weights(storage.load_weights(record.weights_path(NAME, "discriminator")))
+    return judge
 
 
 def main():
@@ -166,15 +219,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--train", action="store_true", help="train what is missing; write no result")
     experiment, only_train = Experiment(), parser.parse_args().train
-    runs, long = experiment.run()
+    measured = experiment.run()
     if only_train:
         return
     setting = experiment.chosen()["convolutional"]
-    weights = experiment.generator(setting, SEEDS[0], LENGTH).get_weights()
-    storage.save_weights(record.weights_path(NAME, SEEDS[0]), weights, "int8")
-    measured = {"runs": list(map(experiment.measured, runs)), "long": list(map(experiment.measured, long))}
-    measured["stored_fdd"] = distance(load(), metrics.features(experiment.mnist.test_images))
-    record.write(NAME, **measured, trials=experiment.trials(), chosen=dataclasses.asdict(setting), samples=SAMPLES)
+    keep_weights(experiment, setting)
+    measured["stored_fdd"] = distance(load(), experiment.test)
+    cost = seconds_a_step(experiment.mnist.train_images)
+    measured |= {"trials": experiment.trials(), "chosen": dataclasses.asdict(setting), "seconds_a_step": cost}
+    record.write(NAME, **measured, samples=SAMPLES)
+
+
+def keep_weights(experiment, setting):
+    """Store the generator of the first seed and the discriminator of the light penalty, where they were made here."""
+    if Keep(training.RUNS / setting.run(SEEDS[0], LENGTH)).file(LENGTH).exists():
+        weights = experiment.generator(setting, SEEDS[0], LENGTH).get_weights()
+        storage.save_weights(record.weights_path(NAME, SEEDS[0]), weights, "int8")
+    file = training.RUNS / LIGHT.run(SEEDS[0], SHORT) / "discriminator.npz"
+    if file.exists():
+        storage.save_weights(record.weights_path(NAME, "discriminator"), storage.load_weights(file), "int8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Train what `experiments.fair_mixtures` leaves out: fair packing, critic steps, random bits and Fourier features.
+"""Train what `experiments.fair_mixtures` leaves out, such as fair packing, critic steps, random bits, matched features.
 
 python -m experiments.mixture_remedies                       makes the runs that are missing, then writes the result
 python -m experiments.mixture_remedies --only "R1, constant"  makes those of some units only, as one process per core
-python -m experiments.mixture_remedies --write               writes the result of the units that are complete
+python -m experiments.mixture_remedies --write               writes the units that are complete beside those written
 python -m experiments.mixture_remedies --rehearse            goes through every unit in a few steps, and writes nothing
 
 A unit is a kind at a constant or a falling learning rate: its tries on the tuning seeds, then its final runs. Units do
@@ -13,6 +13,7 @@ Networks, judging, seeds and the choice among the tries are those of `experiment
 import argparse
 import dataclasses
 import functools
+import json
 import re
 import tempfile
 import time
@@ -32,7 +33,9 @@ from helpers import claims, gans  # before keras: they select the JAX backend
 NAME = "mixture_remedies"
 FOLDER = training.RUNS / NAME
 COURSES = {"constant": False, "falling": True}
+PARTS = ("chosen", "tries", "curves", "runs")  # of the result, each a list of rows
 CRITIC = 5  # steps of D for one of G in the paper on WGAN-GP
+GROUP = 4  # points over which D sees a standard deviation, as many as images in the code of progressive growing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Kind(fair_mixtures.Kind):
     critic: int = 1  # steps of D for one of G
     steps: int = STEPS  # of G
     ema: float = EMA
+    matches: bool = False  # G matches the means of D's last hidden features, in place of its loss
 
 
 PACKED = {"batch": 2 * BATCH, "networks": {"pack": 2}}  # 128 packs: as many judgements as of the plain game
@@ -67,6 +71,9 @@ KINDS = {
     "R1, bits": Kind("non_saturating", rates(0.1), "R1", networks=BITS),
     "RpGAN + R1 + R2, bits": Kind("relativistic", AROUND, "R1 + R2", networks=BITS),
     "Fourier features": Kind("relativistic", AROUND, "R1 + R2", networks=fair_mixtures.SEES),
+    "minibatch standard deviation": Kind("non_saturating", rates(0.0), networks={"group": GROUP}),
+    "minibatch standard deviation, 128 points": Kind("non_saturating", rates(0.0), networks={"group": BATCH}),
+    "feature matching": Kind("non_saturating", rates(0.0), matches=True),
 }
 # The falling rate of the non-saturating game and of R1 is in `experiments.fair_mixtures`, and so is RpGAN without bits.
 LEFT_OUT = {("non-saturating", "falling"), ("R1", "falling"), ("WGAN-GP, five times the steps", "falling")}
@@ -95,7 +102,8 @@ class Program(fair_mixtures.Program):
         """Return the compiled, untrained GAN of a seed."""
         keras.utils.set_random_seed(seed)
         networks = gans.point_networks(**self.kind.networks)
-        gan = CriticGame(*networks, self.games, critic=self.kind.critic, seed=seed)
+        game = MatchingGame if self.kind.matches else CriticGame
+        gan = game(*networks, self.games, critic=self.kind.critic, seed=seed)
         adams = [keras.optimizers.Adam(1e-3, beta_1=0.0, beta_2=0.99) for _ in range(2)]
         gan.compile(*adams, ema=self.kind.ema, **PENALTIES[self.kind.penalty])
         return gan
@@ -127,6 +135,28 @@ class CriticGame(fair_mixtures.Game):
     def _train_generator(self, values, real):
         """Move G one step, on as many latents as a step of D has."""
         return super()._train_generator(values, real[-(len(real) // self.critic) :])
+
+
+class MatchingGame(CriticGame):
+    """A game in which G matches the means of D's last hidden features, while D plays as before."""
+
+    @functools.cached_property
+    def features(self):
+        """D without its last layer: its weights are D's."""
+        return keras.Model(self.discriminator.inputs[0], self.discriminator.layers[-1].input)
+
+    def _train_generator(self, values, real):
+        """Move G one step towards the features of the batch that D has just been trained on."""
+        latents, (goal, _) = self._latents(values, len(real)), values.call(self.features, real)
+
+        def loss(weights):
+            """Return the distance of the means twice, once to be logged."""
+            fake, _ = values.call(self.generator, latents, weights)
+            found, _ = values.call(self.features, fake)
+            value = gans.feature_matching_loss(goal, found)
+            return value, value
+
+        return values.descend(self.generator, self.generator_optimizer, loss)
 
 
 # --- The runs of a unit ----------------------------------------------------------------------------------------------
@@ -257,18 +287,36 @@ def settings(titles=tuple(UNITS)):
     return {"kinds": {name: dataclasses.asdict(KINDS[name]) for name in names}, "units": units, **COMMON}
 
 
+def part_of(title):
+    """Return what the result holds of a unit; nothing, unless the unit is complete."""
+    if not (found := finals(title)):
+        return {}
+    rows = {"chosen": [chosen(title, found)], "tries": scores(log_of(title)), "curves": [mean_curve(found)]}
+    return {**rows, "runs": [row_of(run) for run in found], "trained_on": made_on(title)}
+
+
+def written(title):
+    """Return the same from the last result, which holds units whose logs are gone; nothing of other settings."""
+    name, falling = UNITS[title]
+    old = record.read(NAME) if (record.RESULTS / f"{NAME}.json").exists() else {"trained_on": {}}
+    if title not in old["trained_on"] or not is_today(old["settings"], name):
+        return {}
+    rows = {part: [row for row in old[part] if (row["kind"], row["falling"]) == (name, falling)] for part in PARTS}
+    return {**rows, "trained_on": old["trained_on"][title]}
+
+
+def is_today(old, name):
+    """Return whether a kind was trained with the settings of today; settings that came later had their default."""
+    new = json.loads(json.dumps({**COMMON, **dataclasses.asdict(KINDS[name])}))
+    return all(new[key] == value for key, value in {**{key: old[key] for key in COMMON}, **old["kinds"][name]}.items())
+
+
 def write():
-    """Write the result, of the units that are complete."""
-    done = {title: found for title in UNITS if (found := finals(title))}
-    record.write(
-        NAME,
-        settings=settings(tuple(done)),
-        trained_on={title: made_on(title) for title in done},
-        chosen=[chosen(title, found) for title, found in done.items()],
-        tries=[row for title in done for row in scores(log_of(title))],
-        curves=[mean_curve(found) for found in done.values()],
-        runs=[row_of(run) for found in done.values() for run in found],
-    )
+    """Write the result, of the units that are complete and of those that it holds already."""
+    done = {title: part for title in UNITS if (part := part_of(title) or written(title))}
+    rows = {name: [row for part in done.values() for row in part[name]] for name in PARTS}
+    trained_on = {title: part["trained_on"] for title, part in done.items()}
+    record.write(NAME, settings=settings(tuple(done)), trained_on=trained_on, **rows)
     print("complete:", *done, "missing:", *(UNITS.keys() - done.keys()), sep="\n  ")
 
 

@@ -12,6 +12,7 @@ import time
 import jax
 import keras
 import numpy as np
+from sklearn.neighbors import NearestNeighbors
 from tqdm import tqdm
 
 from experiments.harness import record, training
@@ -32,6 +33,7 @@ COMMON = {
     "sample_seed": SAMPLE_SEED,
 }
 KEPT = 400  # points of the first seed on the grid that are stored for the picture
+STORED_SEEDS = SEEDS[:1]  # whose generators are kept; those of all seeds are measured as they are stored
 schedules = keras.optimizers.schedules
 
 
@@ -95,7 +97,7 @@ def jobs():
 
 
 def stored(name, bits):
-    """Return whether the weights of these runs are kept, for the claims made about them."""
+    """Return whether these runs are measured as they are stored, for the claims made about them."""
     return (name == "schedules, Fourier" and bits) or name in LONG_KINDS
 
 
@@ -166,6 +168,8 @@ def make(name, bits, mixture):
         if stored(name, bits) and gan:
             storage.save_weights(weights_path(name, mixture, seed), gan.generator.get_weights())
             measured["as_stored"] = measure_stored(name, bits, mixture, seed)
+            if seed not in STORED_SEEDS:
+                weights_path(name, mixture, seed).unlink()
         if gan and (seed, mixture, bits) == (SEEDS[0], "grid", False):
             measured["points"] = np.round(sample(gan, count=KEPT).astype(float), 3).tolist()
         log.add(measured, **key, seed=seed)
@@ -179,16 +183,23 @@ def load(name, bits, mixture, seed):
 
 
 def measure_stored(name, bits, mixture, seed):
-    """Return the coverage of a stored generator."""
+    """Return the coverage of a stored generator, and how near its points lie to each other."""
     generator = load(name, bits, mixture, seed)
     latents = keras.random.normal((SAMPLES, generator.input_shape[-1]), seed=SAMPLE_SEED)
-    return coverage(generator.predict(latents, batch_size=1000, verbose=0), mixture)
+    generated = generator.predict(latents, batch_size=1000, verbose=0)
+    return {**coverage(generated, mixture), "gap": gap(generated)}
+
+
+def gap(points):
+    """Return the median distance of points (n, 2) to the nearest other one."""
+    distances, _ = NearestNeighbors(n_neighbors=2).fit(points).kneighbors(points)
+    return float(np.median(distances[:, 1]))  # (n, 2), itself first -> (n,)
 
 
 def settings():
     """Return all settings as JSON can hold them."""
     kinds = {name: dataclasses.asdict(kind) for name, kind in KINDS.items()}
-    return {"kinds": kinds, **COMMON, **BITS}
+    return {"kinds": kinds, **COMMON, **BITS, "stored_seeds": STORED_SEEDS}
 
 
 def tune(names):

@@ -77,7 +77,7 @@ def target(kind, images, noise, signal_rate, noise_rate):
     ----------
     kind : {"image", "noise", "velocity"}
         The clean data, the noise in the sample, or signal_rate · noise − noise_rate · data, the derivative of the
-        noisy sample by the angle.
+        noisy sample with respect to the angle.
     images, noise : array of shape (n, d)
         Clean data, and standard normal noise.
     signal_rate, noise_rate : number or array of shape (n, 1)
@@ -165,15 +165,19 @@ def exact_denoiser(mixture, schedule):
     check_kind("schedule", schedule, Schedule, "a Schedule, such as Schedule()")
     centers, variance = jnp.asarray(mixture.centers, "float32"), float(mixture.std) ** 2
 
-    def denoise(noisy, times):
+    @jax.jit  # operation by operation it would be compiled thirty times for each shape
+    def weigh(noisy, times):
         """Weigh the modes by their probability given the sample, and average their own posterior means."""
-        noisy = check_shape("noisy", noisy, (None, centers.shape[1]))
-        times = check_shape("times", times, noisy.shape[:1])
         signal, noise = (rate[:, None] for rate in schedule.rates(times))  # (n, 1)
         total = signal**2 * variance + noise**2
         gaps = noisy[:, None] - signal[..., None] * centers  # (n, modes, d)
         shares = jax.nn.softmax(-jnp.sum(gaps**2, axis=-1) / (2 * total), axis=1)  # (n, modes)
         return shares @ centers + signal * variance / total * jnp.einsum("nk,nkd->nd", shares, gaps)
+
+    def denoise(noisy, times):
+        """Return the mean of all data behind each sample."""
+        noisy = check_shape("noisy", noisy, (None, centers.shape[1]))
+        return weigh(noisy, check_shape("times", times, noisy.shape[:1]))
 
     return denoise
 
@@ -256,7 +260,7 @@ def walk(denoise, noise, schedule, steps, key, scatter=0.0):
     scatter = check_number("scatter", scatter, low=0, high=1)
     if not jnp.issubdtype(getattr(key, "dtype", None), jax.dtypes.prng_key):
         raise ValueError(f"key: got {type(key).__name__}, expected a key of JAX, such as jax.random.key(seed).")
-    times = jnp.linspace(1.0, 0.0, check_integer("steps", steps, low=1) + 1)
+    times = np.linspace(1, 0, check_integer("steps", steps, low=1) + 1, dtype="float32")
 
     def move(noisy, now):
         """Make one step."""
@@ -266,7 +270,14 @@ def walk(denoise, noise, schedule, steps, key, scatter=0.0):
         fresh = jax.random.normal(key, noisy.shape) if scatter else 0.0
         return step(noisy, clean, schedule.rates(time), schedule.rates(next_time), scatter, fresh), None
 
-    return jax.lax.scan(move, noise, (times[:-1], times[1:], jax.random.split(key, steps)))[0]
+    if isinstance(noise, jax.core.Tracer):  # in a function that is being compiled
+        return jax.lax.scan(move, noise, (times[:-1], times[1:], jax.random.split(key, steps)))[0]
+    # One step is compiled, the same for any number of them: JAX's cache on disk has it for the next walk.
+    compiled = jax.jit(move)
+    keys = jax.random.split(key, steps) if scatter else [key] * steps
+    for now in zip(times[:-1], times[1:], keys, strict=True):
+        noise, _ = compiled(noise, now)
+    return noise
 
 
 # --- The network -----------------------------------------------------------------------------------------------------
@@ -382,6 +393,7 @@ class Diffusion(OwnLoss, keras.Model):
         self.average.trainable = False
         self.noise = StandardNormal(self.seed)
         self._jitted_draw = jax.jit(self._draw, static_argnames=("count", "steps", "scatter"))
+        self._jitted_clean = jax.jit(self._clean)
         self.built = True
 
     # -- training --
@@ -436,7 +448,7 @@ class Diffusion(OwnLoss, keras.Model):
         """Return the clean data (n, d) that the averaged network sees behind noisy samples (n, d) at times (n,)."""
         noisy = check_shape("noisy", noisy, (None, self.dimension))
         times = check_shape("times", times, noisy.shape[:1])
-        return self._clean([variable.value for variable in self.average.weights], noisy, times)
+        return self._jitted_clean([variable.value for variable in self.average.weights], noisy, times)
 
     def _clean(self, weights, noisy, times):
         """Do the same with the weights given, as a pure function."""

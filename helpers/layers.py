@@ -312,6 +312,51 @@ class Pack(keras.layers.Layer):
         return {**super().get_config(), "size": self.size}
 
 
+@keras.saving.register_keras_serializable("helpers")
+class MinibatchDeviation(keras.layers.Layer):
+    """Adds to each point how much its group differs, so that a discriminator sees fakes that are all alike.
+
+    The number is the standard deviation over the group of each feature, averaged over the features; all points of a
+    group get the same.
+
+    Parameters
+    ----------
+    size : int
+        Neighbouring points of the batch that form a group; the batch must be a multiple of it.
+
+    Notes
+    -----
+    Maps (n, d) to (n, d + 1). A point still gets a judgement of its own, which now depends on the rest of its group.
+
+    References
+    ----------
+    Karras et al. (2018), "Progressive Growing of GANs for Improved Quality, Stability, and Variation", section 3.
+    """
+
+    def __init__(self, size, **kwargs):
+        super().__init__(**kwargs)
+        self.size = check_integer("size", size, low=1)
+
+    def call(self, points):
+        """Return (n, d + 1) for points (n, d)."""
+        check_shape("points", points, (None, None))
+        if points.shape[0] % self.size:
+            raise ValueError(f"points: got {points.shape[0]} rows, expected a multiple of the {self.size} in a group.")
+        groups = ops.reshape(points, (-1, self.size, points.shape[1]))
+        # The derivative of a square root is infinite at 0, where all points of a group agree in a feature.
+        deviations = ops.sqrt(ops.var(groups, axis=1) + 1e-8)
+        added = ops.repeat(ops.mean(deviations, axis=1, keepdims=True), self.size, axis=0)
+        return ops.concatenate([points, added], axis=1)
+
+    def compute_output_spec(self, points):
+        """Return the shape and dtype of the output."""
+        return keras.KerasTensor((points.shape[0], points.shape[1] + 1), points.dtype)
+
+    def get_config(self):
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "size": self.size}
+
+
 def dense_network(input_shape, units, outputs, activation="leaky_relu", normalise=False, name=None):
     """Return a fully connected network with a linear last layer, such as an encoder or a discriminator.
 

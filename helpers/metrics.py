@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
-from scipy.special import logsumexp
+from scipy import special
 
 from helpers import autoencoders
 from helpers.checks import check_array, check_choice, check_images, check_integer, check_kind, check_number
@@ -119,6 +119,36 @@ def class_shares(images):
     """
     labels = predict_labels(images)
     return np.bincount(labels, minlength=10) / len(labels)
+
+
+def inception_score(probabilities):
+    """Return the Inception score: how much an image says about its class, as a number of classes.
+
+    It is exp of the mean KL(p(y|x) ‖ p(y)), with p(y) the mean of all p(y|x): exp of the mutual information of image
+    and class. No real image enters.
+
+    Parameters
+    ----------
+    probabilities : array_like of shape (n, classes)
+        What a classifier gives each image, rows that sum to 1.
+
+    Returns
+    -------
+    float
+        From 1, where all rows are alike, to the number of classes, where each row is sure and the classes are equally
+        frequent.
+
+    References
+    ----------
+    Salimans et al. (2016), "Improved Techniques for Training GANs"; Barratt and Sharma (2018), "A Note on the Inception
+    Score".
+    """
+    rows = np.float64(check_array("probabilities", probabilities, shape=(None, None), least=1, low=0, high=1))
+    off = np.abs(rows.sum(axis=1) - 1).max()
+    if off > 1e-3:
+        raise ValueError(f"probabilities: got a row that is {off:.3g} off a sum of 1, expected softmax outputs.")
+    rows /= rows.sum(axis=1, keepdims=True)
+    return float(np.exp(special.rel_entr(rows, rows.mean(axis=0)).sum(axis=1).mean()))
 
 
 def frechet_distance(features_a, features_b):
@@ -318,8 +348,11 @@ def nearest_neighbours(rows, others):
 
 def _neighbour_distances(rows, k):
     """Return the squared distance of each row to its k-th nearest other row; its distance 0 to itself comes first."""
-    blocks = (np.partition(squares, k, axis=1)[:, k] for _, squares in _squared_distances(rows, rows))
-    return np.concatenate(list(blocks))
+    found = []
+    for _, squares in _squared_distances(rows, rows):
+        squares.partition(k, axis=1)
+        found.append(squares[:, k].copy())
+    return np.concatenate(found)
 
 
 def _near_zero(a, b):
@@ -337,8 +370,11 @@ def _squared_distances(a, b, block=_BLOCK):
     lengths = np.einsum("ij,ij->i", b, b)
     for start in range(0, len(a), block):
         rows = np.arange(start, min(start + block, len(a)))
-        # One matrix product in place of a difference for each pair; equal to it up to `_rounding`.
-        yield rows, np.einsum("ij,ij->i", a[rows], a[rows])[:, None] + lengths - 2 * a[rows] @ b.T
+        # One matrix product instead of a difference for each pair; equal to it up to `_rounding`. It grows in place.
+        squares = (-2 * a[rows]) @ b.T
+        squares += lengths
+        squares += np.einsum("ij,ij->i", a[rows], a[rows])[:, None]
+        yield rows, squares
 
 
 def _rounding(a, b):
@@ -372,7 +408,7 @@ def parzen_log_likelihood(samples, points, sigma):
     sigma = check_number("sigma", sigma, above=0)
     norm = np.log(len(samples)) + samples.shape[1] * np.log(sigma * np.sqrt(2 * np.pi))
     blocks = _squared_distances(points, samples)
-    return np.concatenate([logsumexp(-squares / (2 * sigma**2), axis=1) for _, squares in blocks]) - norm
+    return np.concatenate([special.logsumexp(-squares / (2 * sigma**2), axis=1) for _, squares in blocks]) - norm
 
 
 def mode_coverage(points, mixture):
@@ -558,14 +594,18 @@ def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=10_000, p
     starts = range(0, len(images), size)
     padded = np.concatenate([images, np.repeat(images[-1:], -len(images) % size, axis=0)])
 
-    # A function of this call alone: what JAX has compiled for an earlier one would still hold the weights of then.
-    @jax.jit
-    def estimate(batch, key):
-        """Return the estimate of one batch."""
-        return _log_likelihood(batch, key, vae, samples)
+    variables = [*vae.encoder.variables, *vae.decoder.variables]
 
+    # The weights are arguments: another model of the same shapes finds what JAX has compiled in its cache on disk.
+    @jax.jit
+    def estimate(weights, batch, key):
+        """Return the estimate of one batch."""
+        with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
+            return _log_likelihood(batch, key, vae, samples)
+
+    weights = [variable.value for variable in variables]
     parts = [
-        estimate(padded[start : start + size], jax.random.fold_in(jax.random.key(seed), start))
+        estimate(weights, padded[start : start + size], jax.random.fold_in(jax.random.key(seed), start))
         for start in (progress(starts) if progress else starts)
     ]
     return np.concatenate([np.asarray(part) for part in parts])[: len(images)]

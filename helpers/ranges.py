@@ -11,7 +11,7 @@ FAR = 1e4  # a large weight; its square is one at which whatever saturates has d
 _PRODUCTS = ("dot_general", "conv_general_dilated")
 _TRIES, FEW = 8, 16
 _NAN = "NaN"  # what a variable says of another one: whether it is no number
-BATCH = 5040  # rows that a network is thought to get, of which nothing is computed: whole packs of any size to ten
+BATCH = 40_320  # rows that a network is thought to get, most often uncomputed: whole groups of sizes to ten, 64 and 128
 # Primitives that hand numbers on as they are, or leave some of them out.
 KEEP = {
     *(

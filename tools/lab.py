@@ -1,7 +1,7 @@
 """Opens JupyterLab: on a copy of the readers' edition to play with, or on the sources of the chapters.
 
 The copy is in a folder that git ignores, `lab`. What a reader has changed there stays, and the new edition of such a
-file is put beside it.
+file is put beside it. A notebook that was only opened or run is not changed: a new edition replaces it.
 
 Usage: python -m tools.lab [--sources] [options of JupyterLab]      (as `make lab` and `make edit` do)
 """
@@ -19,15 +19,38 @@ from tools import readers
 from tools.pages import ROOT
 
 LAB = ROOT / "lab"
-# Which bytes the book wrote, so that those of a reader are known.
+# What the book wrote, so that what a reader wrote is known.
 WRITTEN = ".written.json"
-# In the folder of JupyterLab's settings for this one start; a reader's own come first.
-SETTINGS = {"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}}
+# In the folder of JupyterLab's settings for this one start; a reader's own come first. Without the second it asks about
+# news, and looks for them on the network; without the third a chapter that was run and saved opens with no figure that
+# moves, but an error in its place.
+SETTINGS = {
+    "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True},
+}
 
 
-def digest(path):
-    """Return a hash of a file's bytes, or None where there is no file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+def digest(content):
+    """Return a hash of bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def by_hand(path):
+    """Return a hash of what people write in a file, or None where there is no file.
+
+    Of a notebook that is what its cells say. The rest changes without a reader's doing: on opening one, JupyterLab
+    adds Python's version, and saves by itself.
+    """
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    try:
+        cells = json.loads(content)["cells"] if path.suffix == ".ipynb" else None
+        said = cells and [[cell["cell_type"], "".join(cell["source"])] for cell in cells]
+    except (ValueError, KeyError, TypeError):  # no notebook any more
+        said = None
+    return digest(json.dumps(said).encode() if said else content)
 
 
 def beside(path):
@@ -54,13 +77,14 @@ def refresh(edition, lab):
     """
     record = lab / WRITTEN
     written = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    written = {name: known for name, known in written.items() if isinstance(known, dict)}  # others are of an old book
     kept = []
     for source in sorted(path for path in edition.rglob("*") if path.is_file()):
         name = source.relative_to(edition).as_posix()
-        new, target = digest(source), lab / name
+        new, target = {"edition": digest(source.read_bytes()), "by hand": by_hand(source)}, lab / name
         if new == written.get(name) and target.exists():
             continue
-        if digest(target) not in (None, new, written.get(name)):
+        if by_hand(target) not in (None, new["by hand"], written.get(name, {}).get("by hand")):
             kept.append((target, beside(target)))
             target = kept[-1][1]
         copy(source, target)

@@ -8,7 +8,15 @@ from helpers.exercises.comparing import CHECKS, Unanswered, Wrong, is_open
 
 __all__ = ["CHECKS", "Wrong", "check"]
 
-for _part in ("background", "autoencoders", "autoencoder_kinds", "gan_programs", "gan_theory", "practice"):
+for _part in (
+    "background",
+    "autoencoders",
+    "autoencoder_kinds",
+    "gan_programs",
+    "gan_styles",
+    "gan_theory",
+    "practice",
+):
     importlib.import_module(f"helpers.exercises.{_part}")  # fills CHECKS
 
 

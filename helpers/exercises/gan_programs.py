@@ -298,6 +298,38 @@ def _field(answer):
     choice(answer, len(places), what="the pixels", hint=hint)
 
 
+@exercise("ex-matrix-product")
+def _matrix_product(answer):
+    """Compare with the weighted sums at each stop, one by one."""
+    random = np.random.default_rng(0)
+    images, kernel = random.normal(size=(2, 6, 8, 3)).astype("float32"), random.normal(size=(4, 4, 3, 5))
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+
+    def at_each_stop(kernel):
+        """Return the sums, (2, 3, 4, 5)."""
+        found = np.empty((2, 3, 4, 5))
+        for row, column in np.ndindex(3, 4):
+            found[:, row, column] = np.tensordot(padded[:, 2 * row :, 2 * column :][:, :4, :4], kernel, axes=3)
+        return found
+
+    made = numbers(call(answer, images, kernel.astype("float32")), shape=(2, 3, 4, 5), what="the sums")
+    turned = np.allclose(made, at_each_stop(kernel[::-1, ::-1]), atol=1e-3)
+    that(not turned, "the kernel is turned round: a layer's convolution multiplies it as it lies.")
+    swapped = np.allclose(made, at_each_stop(kernel.transpose(1, 0, 2, 3)), atol=1e-3)
+    that(not swapped, "rows and columns of the kernel are exchanged.")
+    hint = "The place (i, j) of the kernel meets the padded pixels i, i + 2, ... and j, j + 2, ..."
+    same(made, at_each_stop(kernel), rtol=1e-3, atol=1e-3, what="the sums", hint=hint)
+
+
+@exercise("ex-sum-length")
+def _sum_length(answer):
+    """Find the k whose means of normal numbers, two added and one subtracted, have the variance 1."""
+    variances = {k: sum(sign**2 / k for sign in (1, -1, 1)) for k in range(1, 31)}
+    right = next(k for k, variance in variances.items() if np.isclose(variance, 1))
+    that(np.ndim(answer) or answer != 1, "with single latents the variances of three add up.")
+    choice(answer, right, what="k", hint="What is the variance of a mean of k, and of a difference?")
+
+
 @exercise("ex-resize")
 def _resize(answer):
     """Compare with the patches of 3 × 3 laid one by one over the 14 × 14 pixels."""

@@ -1,4 +1,4 @@
-"""Checks for the exercises of gans/math, stability and evaluation."""
+"""Checks for the exercises of gans/math, transport, stability, evaluation and judges."""
 
 import functools
 import itertools
@@ -115,6 +115,78 @@ def _valleys(curve):
     """Return how often a curve turns from falling to rising; a slope that rounding could make counts as none."""
     turns = np.sign(np.diff(curve)[np.abs(np.diff(curve)) > 1e-6])
     return int(np.sum((turns[:-1] < 0) & (turns[1:] > 0)))
+
+
+@exercise("transport-far-away")
+def _far_away(answer):
+    """Compare three distances of two sets with sums over the two places, where one percent lies 1,000 away."""
+    names = "W1", "total variation", "JS"
+    moved, varied, js = (numbers(value, shape=(), what=name)
+                         for name, value in zip(names, parts(answer, *names), strict=True))  # fmt: skip
+    same(moved, 1_000 / 100, what="W1", hint="How much mass moves, and how far?")
+    that(not np.isclose(varied, 0.02), "total variation: got 0.02; the mass that is missing here is the mass that is "
+         "too much there, and counts once.")  # fmt: skip
+    same(varied, 1 / 100, what="total variation")
+    p, q = np.array([1, 1e-300]), np.array([99, 1]) / 100
+    logs = [one @ (np.log(one) - np.log((p + q) / 2)) for one in (p, q)]
+    same(js, sum(logs) / 2, rtol=5e-3, what="JS", hint="JS is the mean of two divergences from the middle.")
+
+
+@exercise("transport-roots")
+def _roots(answer):
+    """Compare the smallest cost with that of every pairing, for costs that are convex and costs that are not."""
+    rng = np.random.default_rng(0)
+    for count, a in ((2, 0.5), (4, 0.3), (5, 1.0), (5, 2.0), (6, 0.7)):
+        x, y = rng.normal(size=(2, count)) * 2
+        costs = [np.mean(np.abs(x - y[list(order)]) ** a) for order in itertools.permutations(range(count))]
+        mine = numbers(call(answer, x, y, a), shape=(), what=f"{count} points, a = {a}")
+        ordered = np.mean(np.abs(np.sort(x) - np.sort(y)) ** a)
+        that(np.isclose(min(costs), ordered) or not np.isclose(mine, ordered), f"{count} points, a = {a}: this is the "
+             "cost of the sorted pairing, and another is cheaper.")  # fmt: skip
+        same(mine, min(costs), what=f"{count} points, a = {a}", hint="It is the mean over the pairs.")
+
+
+@exercise("transport-bends")
+def _bends(answer):
+    """Compare a training result with the range of such runs, and a derivative with that of steps."""
+    ratio, derivative = parts(answer, "mean over the formula's value", "largest derivative by a bias")
+    ratio = numbers(ratio, shape=(), what="mean over the formula's value")
+    derivative = numbers(derivative, shape=(), what="largest derivative by a bias")
+    that(not 0.97 < ratio < 1.03, f"mean over the formula's value: got {ratio:.3g}: that is what a smooth activation "
+         "reaches. Is it leaky ReLU, and λ = 1?")  # fmt: skip
+    that(0.84 <= ratio <= 0.97, f"mean over the formula's value: got {ratio:.3g}, expected a number below 1 and not "
+         "far below. Divide the ratio by `expected[1]`; leave out the penalty below 1.")  # fmt: skip
+    that(abs(derivative) < 1e-5, f"largest derivative by a bias: got {derivative:.3g}. Take the penalty alone, without "
+         "the means of the scores.")  # fmt: skip
+
+
+@exercise("transport-zero-centred")
+def _zero_centred(answer):
+    """Compare an estimate with a search over the slope."""
+    for t, factor in ((1, 1), (3, 2), (0.5, 10)):
+        trial = np.linspace(0, 4 * t / factor, 200_001)
+        best = trial[np.argmax(t * trial - factor * trial**2)]
+        mine = numbers(call(answer, t, factor), shape=(), what=f"t = {t}, λ = {factor}")
+        that(not np.isclose(mine, best, rtol=1e-3) or np.isclose(t, 1), f"t = {t}, λ = {factor}: this is the slope.")
+        that(not np.isclose(mine, t * best - factor * best**2, rtol=1e-3), f"t = {t}, λ = {factor}: this is the "
+             "objective, with the penalty taken off; the estimate is the difference of the means.")  # fmt: skip
+        that(not np.isclose(mine, t + t * best, rtol=1e-3), f"t = {t}, λ = {factor}: this belongs to the penalty "
+             "around a slope of 1.")  # fmt: skip
+        same(mine, t * best, what=f"t = {t}, λ = {factor}")
+
+
+@exercise("transport-own-sets")
+def _own_sets(answer, sets):
+    """Compare W1 of two lists with the mean distance of quantiles at steps that suit both lengths."""
+    one, other = (np.sort(numbers(values, shape=(None,), what="your lists")) for values in parts(sets, "one", "other"))
+    that(len(one) > 0 and len(other) > 0, "your lists: one of them is empty.")
+    count = np.lcm(len(one), len(other))
+    apart = np.abs(np.repeat(one, count // len(one)) - np.repeat(other, count // len(other))).mean()
+    answer = numbers(answer, shape=(), what="W1")
+    means = abs(one.mean() - other.mean())
+    that(np.isclose(apart, means) or not np.isclose(answer, means), "W1: this is the difference of the means; mass "
+         "that moves to the left does not pay for mass that moves to the right.")  # fmt: skip
+    same(answer, apart, what="W1", hint="Each list has the mass 1 in all, however long it is.")
 
 
 @exercise("ex-stability-packing")
@@ -336,3 +408,61 @@ def _own_digits(answer, digits):
     ):
         that(np.isclose(expected, wrong) or not np.isclose(answer, wrong, rtol=1e-3), f"digits in effect: {words}.")
     same(answer, expected, rtol=5e-3, what="digits in effect")
+
+
+@exercise("judges-score-by-hand")
+def _score_by_hand(answer):
+    """Compare two scores with the divergence of each image's probabilities from their mean."""
+    found = parts(answer, "the score with doubt", "the score without")
+    for name, value, second in zip(("with doubt", "without doubt"), found, ((0.5, 0.5), (0, 1)), strict=True):
+        rows = np.array([(1, 0), second], "float64")
+        ratios = np.where(rows > 0, rows, 1) / np.where(rows > 0, rows.mean(axis=0), 1)
+        information = (rows * np.log(ratios)).sum(axis=1).mean()
+        value = numbers(value, shape=(), what=name)
+        shares = rows.mean(axis=0)
+        for wrong, words in (
+            (information, "this is the mutual information itself; the score is its exponential"),
+            (np.exp(-(shares * np.log(shares)).sum()), "this leaves out the doubt about single images"),
+        ):
+            off = np.isclose(wrong, np.exp(information)) or not np.isclose(value, wrong, rtol=1e-3)
+            that(off, f"{name}: {words}.")
+        same(value, np.exp(information), rtol=5e-3, what=name, hint="What is the mean of the two rows?")
+
+
+@exercise("judges-own-clicks")
+def _own_clicks(answer, right, clicks):
+    """Compare intervals with the shares from which the counts are 1.96 of the shares' own standard errors away."""
+    right = numbers(right, shape=(None,), what="your counts")
+    that(right.min() >= 0 and right.max() <= clicks, f"your counts: expected numbers from 0 to {clicks}.")
+    square, shares = 1.959964**2 / clicks, right / clicks
+    found = parts(answer, *(f"the interval for {count:.0f}" for count in right))
+    for count, share, mine in zip(right, shares, found, strict=True):
+        what = f"the interval for {count:.0f} of {clicks}"
+        ends = np.sort(np.roots([1 + square, -2 * share - square, share**2]).real)
+        mine = numbers(mine, shape=(2,), what=what)
+        half = np.sqrt(square * share * (1 - share))
+        that(np.allclose(ends, share + np.array([-half, half]), atol=2e-3)
+             or not np.allclose(mine, share + np.array([-half, half]), atol=1e-3),
+             f"{what}: this takes the standard error of the measured share, not that of each true one.")  # fmt: skip
+        same(mine, ends, rtol=0, atol=5e-3, what=what, hint="Low end first; both are shares, with z = 1.96.")
+
+
+@exercise("judges-shift")
+def _shift(answer, images, test, looking):
+    """Compare an order with how far a shift of one pixel takes 4,000 digits, over where they were."""
+    from helpers import metrics
+
+    names = "classifier", "pixels", "rotations"
+    answer = [str(name) for name in parts(answer, "the least disturbed", "the next", "the most disturbed")]
+    that(sorted(answer) == sorted(names), f"got {', '.join(answer)}, expected {', '.join(names)} in an order.")
+    pixels = test[:2_000].reshape(len(test[:2_000]), -1)
+    directions = np.linalg.svd(pixels - pixels.mean(axis=0), full_matrices=False)[2][:64]
+    views = metrics.features, lambda rows: rows.reshape(len(rows), -1) @ directions.T, looking
+    moved, times = np.roll(images[:4_000], 1, axis=2), {}
+    for name, view in zip(names, views, strict=True):
+        reference, before, after = (np.float64(view(rows)) for rows in (test[:4_000], images[:4_000], moved))
+        near, far = (metrics.frechet_distance(rows, reference) for rows in (before, after))
+        times[name] = far / near
+    for one, other in itertools.pairwise(answer):
+        that(times[one] < 1.1 * times[other], f"{other}: a shift disturbs it less than {one}. Features may tell "
+             "what an answer ignores.")  # fmt: skip

@@ -1,10 +1,11 @@
 """Adversarial training on JAX: losses as plain functions of logits, networks, and Keras models that play the game."""
 
-from helpers.gans import conditional, hybrids
+from helpers.gans import conditional, hybrids, style
 from helpers.gans.losses import (
     LOSSES,
     AdversarialLoss,
     cross_entropy_discriminator_loss,
+    feature_matching_loss,
     gradient_penalty,
     hinge_discriminator_loss,
     least_squares_discriminator_loss,
@@ -32,6 +33,7 @@ __all__ = [
     "cross_entropy_discriminator_loss",
     "dense_network",
     "dense_networks",
+    "feature_matching_loss",
     "gradient_penalty",
     "hinge_discriminator_loss",
     "hybrids",
@@ -44,6 +46,7 @@ __all__ = [
     "relativistic_discriminator_loss",
     "relativistic_generator_loss",
     "source_networks",
+    "style",
     "train_scanned",
     "wasserstein_discriminator_loss",
     "wasserstein_generator_loss",

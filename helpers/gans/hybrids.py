@@ -158,6 +158,7 @@ class AdversarialAutoencoder(_Hybrid):
         r2=0.0,
         gradient_penalty=0.0,
         penalty_batch=None,
+        discriminator_steps=1,
         **kwargs,
     ):
         """Choose the optimizers, the game and its weight.
@@ -170,16 +171,19 @@ class AdversarialAutoencoder(_Hybrid):
             Factor of the encoder's loss in the game; with 0 this is a plain autoencoder, watched by D.
         loss, r1, r2, gradient_penalty, penalty_batch, **kwargs
             As for `helpers.gans.GAN.compile`; here D's gradient is taken with respect to the code.
+        discriminator_steps : int, default=1
+            Steps of D, each on a batch of its own, for one of the autoencoder, on the last of these batches.
         """
         players = [(autoencoder_optimizer, self.autoencoder), (discriminator_optimizer, self.discriminator)]
         penalties = dict(r1=r1, r2=r2, gradient_penalty=gradient_penalty, penalty_batch=penalty_batch)
-        self._set_up(players, loss, **penalties, compiled=kwargs, adversarial_weight=adversarial_weight)
+        weights = dict(discriminator_steps=discriminator_steps, adversarial_weight=adversarial_weight)
+        self._set_up(players, loss, **penalties, compiled=kwargs, **weights)
 
     def train_step(self, state, data):
-        """Run one step of D and one of the autoencoder; a pure function of the state."""
+        """Run D's step or steps and one of the autoencoder; a pure function of the state."""
         values = Values(self, state)
         images = data[0] if isinstance(data, tuple) else data
-        d_loss, real_logits, fake_logits = self._train_discriminator(values, images)
+        (d_loss, real_logits, fake_logits), images = self._lead(values, images)
         error, g_loss = self._train_autoencoder(values, images)
         seen = (d_loss, g_loss, error, jax.nn.sigmoid(real_logits), jax.nn.sigmoid(fake_logits))
         return self._track(values, seen), values.state()
@@ -261,6 +265,7 @@ class VAEGAN(_Hybrid):
         r2=0.0,
         gradient_penalty=0.0,
         penalty_batch=None,
+        discriminator_steps=1,
         **kwargs,
     ):
         """Choose the optimizers, the game and the weights.
@@ -275,18 +280,20 @@ class VAEGAN(_Hybrid):
             What the KL divergence counts beside E, whose scale D's hidden layer sets.
         loss, r1, r2, gradient_penalty, penalty_batch, **kwargs
             As for `helpers.gans.GAN.compile`.
+        discriminator_steps : int, default=1
+            Steps of D, each on a batch of its own, for one of encoder and decoder, on the last of these batches.
         """
         networks = (self.encoder, self.decoder, self.discriminator)
         players = list(zip((encoder_optimizer, decoder_optimizer, discriminator_optimizer), networks, strict=True))
         weights = dict(reconstruction_weight=reconstruction_weight, kl_weight=kl_weight)
         penalties = dict(r1=r1, r2=r2, gradient_penalty=gradient_penalty, penalty_batch=penalty_batch)
-        self._set_up(players, loss, **penalties, compiled=kwargs, **weights)
+        self._set_up(players, loss, **penalties, discriminator_steps=discriminator_steps, compiled=kwargs, **weights)
 
     def train_step(self, state, data):
-        """Run one step of D, one of the encoder and one of the decoder; a pure function of the state."""
+        """Run D's step or steps, one of the encoder and one of the decoder; a pure function of the state."""
         values = Values(self, state)
         images = data[0] if isinstance(data, tuple) else data
-        d_loss, real_logits, fake_logits = self._train_discriminator(values, images)
+        (d_loss, real_logits, fake_logits), images = self._lead(values, images)
         kl, error, latents = self._train_encoder(values, images)
         g_loss = self._train_decoder(values, images, latents)
         seen = (d_loss, g_loss, kl, error, jax.nn.sigmoid(real_logits), jax.nn.sigmoid(fake_logits))

@@ -178,6 +178,29 @@ def relativistic_generator_loss(real_logits, fake_logits):
     return jnp.mean(jax.nn.softplus(real_logits - fake_logits))
 
 
+def feature_matching_loss(real_features, fake_features):
+    """Feature matching, of G alone: ‖E f(real) − E f(fake)‖², with f what D's last hidden layer gives.
+
+    Unlike the losses above it does not read D's logits, so it is no key of `LOSSES`; D plays its usual game.
+
+    Parameters
+    ----------
+    real_features, fake_features : array of shape (n, d)
+        Of a real and of a fake batch, which may have two sizes.
+
+    Returns
+    -------
+    scalar array, in squared units of the features
+
+    References
+    ----------
+    Salimans et al. (2016), "Improved Techniques for Training GANs", section 3.1.
+    """
+    real_features = check_shape("real_features", real_features, (None, None))
+    fake_features = check_shape("fake_features", fake_features, (None, np.shape(real_features)[1]))
+    return jnp.sum((jnp.mean(real_features, axis=0) - jnp.mean(fake_features, axis=0)) ** 2)
+
+
 def _check_logits(real_logits, fake_logits):
     """Return logits, which may come from batches of two sizes, or raise a ValueError; no value is looked at."""
     return check_shape("real_logits", real_logits, (...,)), check_shape("fake_logits", fake_logits, (...,))

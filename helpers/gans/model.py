@@ -88,7 +88,16 @@ class AdversarialModel(CheckedPredictions, keras.Model):
         return getattr(self, self.generative_name)
 
     def _set_up(
-        self, players, loss, r1=0.0, r2=0.0, gradient_penalty=0.0, penalty_batch=None, compiled=None, **weights
+        self,
+        players,
+        loss,
+        r1=0.0,
+        r2=0.0,
+        gradient_penalty=0.0,
+        penalty_batch=None,
+        discriminator_steps=1,
+        compiled=None,
+        **weights,
     ):
         """Check the settings and keep them; give each optimizer the variables of its network.
 
@@ -100,6 +109,8 @@ class AdversarialModel(CheckedPredictions, keras.Model):
             A key of `LOSSES`.
         r1, r2, gradient_penalty, penalty_batch
             The regularisers of D, as `GAN.compile` says.
+        discriminator_steps : int
+            Steps of D, each on a batch of its own, before each step of the others.
         compiled : dict, optional
             Further arguments of ``keras.Model.compile``.
         **weights : float
@@ -112,8 +123,10 @@ class AdversarialModel(CheckedPredictions, keras.Model):
                 check_number(name, value, low=0)
         if penalty_batch is not None:
             check_integer("penalty_batch", penalty_batch, low=1)
+        steps = check_integer("discriminator_steps", discriminator_steps, low=1)
         self._share_out(players, _allowed(compiled or {}, _COMPILE_OPTIONS))
-        self.game, self.settings = LOSSES[loss], dict(loss=loss, penalty_batch=penalty_batch, **weights)
+        self.game = LOSSES[loss]
+        self.settings = dict(loss=loss, penalty_batch=penalty_batch, discriminator_steps=steps, **weights)
 
     def _share_out(self, players, options):
         """Compile with the optimizers of the players, joined to one."""
@@ -151,6 +164,16 @@ class AdversarialModel(CheckedPredictions, keras.Model):
         check_trained(self, "Each player moves in its turn without any flag. ")
 
     # -- parts of a training step --
+
+    def _lead(self, values, images):
+        """Move D one step on each of its batches; return what to log of it, and the last batch, which the others get.
+
+        A subclass writes ``_train_discriminator(values, batch)``, which returns D's loss and its two kinds of logits.
+        """
+        steps = self.settings["discriminator_steps"]
+        batches = jnp.split(images, steps) if steps > 1 else [images]
+        seen = [self._train_discriminator(values, batch) for batch in batches]
+        return seen[0] if steps == 1 else [jnp.stack(parts) for parts in zip(*seen, strict=True)], batches[-1]
 
     def _descend_discriminator(self, values, real, fake):
         """Move D one step; each real row meets one fake row, or several in turn when there are more of them."""
@@ -226,7 +249,8 @@ class AdversarialModel(CheckedPredictions, keras.Model):
             Real images, in the range that the generative network's outputs can have. Or a ``keras.utils.PyDataset`` of
             batches of them, which has its own size and order.
         batch_size : int, default=64
-            Images a step, at most n; the last n % batch_size of each epoch's order are left out.
+            Images a step of D. With `discriminator_steps` k a step of the model takes k batches, one for each step of
+            D, so that an epoch still shows D each image once; what does not fill k batches at its end is left out.
         epochs, callbacks, **kwargs
             As for ``keras.Model.fit``; of its further arguments ``initial_epoch``, ``steps_per_epoch``, ``verbose``.
 
@@ -262,7 +286,14 @@ class AdversarialModel(CheckedPredictions, keras.Model):
                 f"images: got {type(images).__name__}, expected an array or a keras.utils.PyDataset, whose epochs "
                 "have an order that a resumed run finds again."
             )
-        batches = ShuffledBatches(self.check_images(images), batch_size, seed=self.seed)
+        images, steps = self.check_images(images), self.settings["discriminator_steps"]
+        size = steps * check_integer("batch_size", batch_size, low=1)
+        if steps > 1 and size > len(images):
+            raise ValueError(
+                f"batch_size: got {batch_size}, {steps} times as many for {steps} steps of D, but there are only "
+                f"{len(images)} images; expected that these batches are no larger than the data."
+            )
+        batches = ShuffledBatches(images, size, seed=self.seed)
         return batches, [batches.follow_epochs()]
 
     def check_images(self, images):
@@ -277,7 +308,12 @@ class AdversarialModel(CheckedPredictions, keras.Model):
         for name, extra in (("labels", labels), ("sample_weight", weights)):
             if extra is not None:
                 raise ValueError(f"{name}: got some in a batch, expected images alone: this model would not use them.")
-        return (self.check_images(images),)
+        images, steps = self.check_images(images), self.settings["discriminator_steps"]
+        if len(images) % steps:
+            raise ValueError(
+                f"images: got a batch of {len(images)}, expected a multiple of discriminator_steps, {steps}."
+            )
+        return (images,)
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, **kwargs):
         """Make a step as ``keras.Model.train_on_batch`` does, on checked images."""
@@ -347,7 +383,8 @@ class AdversarialModel(CheckedPredictions, keras.Model):
 class GAN(AdversarialModel):
     """A generator and a discriminator trained against each other by ``fit``, on Keras's JAX backend.
 
-    One step trains D on a real batch and fresh fakes, then G, through the D just trained, on fresh noise again.
+    One step trains D on a real batch and fresh fakes, once or more, each time on batches of its own, then G, through
+    the D just trained, on fresh noise again.
 
     Parameters
     ----------
@@ -407,6 +444,7 @@ class GAN(AdversarialModel):
         gradient_penalty=0.0,
         penalty_batch=None,
         ema=0.999,
+        discriminator_steps=1,
         **kwargs,
     ):
         """Choose the optimizers, the game and its regularisers.
@@ -418,29 +456,33 @@ class GAN(AdversarialModel):
         loss : str, default="non_saturating"
             A key of `LOSSES`.
         r1, r2 : float or keras.optimizers.schedules.LearningRateSchedule, default=0
-            γ of the penalties (γ/2) E‖∇D‖² on real images and on fakes; a schedule makes it a function of the step.
+            γ of the penalties (γ/2) E‖∇D‖² on real images and on fakes; a schedule makes it a function of D's step.
         gradient_penalty : float, default=0
             Factor of `gradient_penalty` (10 in the paper on WGAN-GP).
         penalty_batch : int, optional
             How many images of the batch the penalties are averaged over; all by default. Fewer estimate the same
             objective, more noisily, at less cost.
         ema : float, default=0.999
-            Share of the old average kept at each step, in [0, 1); 0 makes the average a copy of the generator.
+            Share of the old average kept at each step of G, in [0, 1); 0 makes the average a copy of the generator.
+        discriminator_steps : int, default=1
+            Steps of D for each step of G (5 in the papers on Wasserstein GANs), each on real images and noise of its
+            own: ``fit`` takes that many batches for a step, and an epoch, one pass of D over the images, has fewer
+            steps of G. The step is compiled with all of them, so many take long to compile.
         **kwargs
             Passed to ``keras.Model.compile``, such as ``run_eagerly``.
         """
         check_number("ema", ema, low=0, below=1)
         players = [(generator_optimizer, self.generator), (discriminator_optimizer, self.discriminator)]
         penalties = dict(r1=r1, r2=r2, gradient_penalty=gradient_penalty, penalty_batch=penalty_batch)
-        self._set_up(players, loss, **penalties, compiled=kwargs, ema=ema)
+        self._set_up(players, loss, **penalties, discriminator_steps=discriminator_steps, compiled=kwargs, ema=ema)
 
     # -- one training step --
 
     def train_step(self, state, data):
-        """Run one D step and one G step on a real batch; a pure function of the state, so that Keras can compile it."""
+        """Run D's step or steps and one of G; a pure function of the state, so that Keras can compile it."""
         values = Values(self, state)
-        real = data[0] if isinstance(data, tuple) else data
-        d_loss, real_logits, fake_logits = self._train_discriminator(values, real)
+        images = data[0] if isinstance(data, tuple) else data
+        (d_loss, real_logits, fake_logits), real = self._lead(values, images)
         g_loss = self._train_generator(values, real)
         values.average(self.ema_generator, self.generator, self.settings["ema"])
         seen = (d_loss, g_loss, jax.nn.sigmoid(real_logits), jax.nn.sigmoid(fake_logits))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from helpers.checks import check_choice, check_each, check_integer
-from helpers.layers import FourierFeatures, Pack, RandomBits, dense_network, hidden_layers
+from helpers.layers import FourierFeatures, MinibatchDeviation, Pack, RandomBits, dense_network, hidden_layers
 
 
 def source_networks():
@@ -67,7 +67,9 @@ def dense_networks(
     )
 
 
-def point_networks(normals=2, bits=0, units=(128, 128, 128), frequencies=(), pack=1, spectral=False, dimension=2):
+def point_networks(
+    normals=2, bits=0, units=(128, 128, 128), frequencies=(), pack=1, spectral=False, dimension=2, group=1
+):
     """Return a generator of points and a discriminator that gives logits, both of ReLU layers.
 
     Parameters
@@ -84,6 +86,8 @@ def point_networks(normals=2, bits=0, units=(128, 128, 128), frequencies=(), pac
         Spectral normalisation of the discriminator's layers.
     dimension : int, default=2
         Coordinates of a point.
+    group : int, default=1
+        Points whose `MinibatchDeviation` the discriminator sees before its last hidden layer; 1 for none.
 
     Returns
     -------
@@ -101,5 +105,7 @@ def point_networks(normals=2, bits=0, units=(128, 128, 128), frequencies=(), pac
     features = FourierFeatures(frequencies)
     seen = [features] if features.frequencies else []
     pack = Pack(check_integer("pack", pack, low=1))
+    if check_integer("group", group, low=1) > 1:
+        judges.insert(-1, MinibatchDeviation(group))
     discriminator = [keras.Input((dimension,)), *seen, pack, *judges, wrap(layers.Dense(1))]
     return keras.Sequential(generator, name="generator"), keras.Sequential(discriminator, name="discriminator")

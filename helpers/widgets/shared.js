@@ -108,6 +108,7 @@ export class Figure {
     el.append(this.root);
     this.watchSize();
     this.watchTheme();
+    this.keepKeys();
   }
 
   // Free everything; a widget's render returns `() => figure.close()`.
@@ -125,6 +126,13 @@ export class Figure {
    */
   listen(target, names, handle) {
     for (const name of names.split(" ")) target.addEventListener(name, handle, { signal: this.closing.signal });
+  }
+
+  // -- keys --
+
+  // JupyterLab has shortcuts for arrows and digits, and takes those keys from what has the focus unless it says this.
+  keepKeys() {
+    this.listen(this.root, "focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", ""));
   }
 
   // -- colours --

@@ -13,16 +13,9 @@ from tools.sphinx_book import RUN, gather, records
 
 NOTEBOOKS = notebooks()
 BUDGET = 90  # seconds of a chapter's committed run
-# Not met, and stated so: these took longer on the machine of their last run. Shorten them and take them out.
-OVER_BUDGET = {
-    "book/practice/what_came_next",
-    "book/gans/evaluation",
-    "book/autoencoders/supervised_autoencoder",
-    "book/autoencoders/variational_autoencoder",
-}
 MEMORY = 1.3  # GiB that a chapter may take, of the 2 that Binder lends
 # Not met, and stated so.
-OVER_MEMORY = {"book/autoencoders/first_autoencoder", "book/gans/evaluation"}
+OVER_MEMORY = {"book/gans/evaluation", "book/gans/judges"}
 # The claims that a chapter must make, and the loosest bounds that they may have.
 REQUIRED = {
     "book/autoencoders/first_autoencoder": {
@@ -70,6 +63,17 @@ REQUIRED = {
         "value-minus-closed-form": {"at_most": 1e-3},
         "gan-math-reweighted-square": {"at_least": 3.45, "at_most": 3.73},
         "bilinear-radius-growth-error": {"at_most": 1e-6},
+        "gan-math-alternating-determinant-error": {"at_most": 1e-12},
+    },
+    "book/gans/transport": {
+        "transport-lp-duality-gap": {"at_most": 1e-9},
+        "transport-sorting-error": {"at_most": 1e-9},
+        "wasserstein-critic-gap": {"at_most": 0.05},
+        "transport-overshoot-error": {"at_most": 0.03},
+        "transport-two-sided-trapped": {"at_least": 5},
+        "transport-clipped-boxes-over-shift": {"at_most": 1},
+        "transport-pull-one-step": {"at_most": 0.7},
+        "transport-scale-batch-4": {"at_most": 0.8},
     },
     "book/gans/broken_loop": {
         "broken-loop-generator-change": {"at_most": 0},
@@ -83,11 +87,14 @@ REQUIRED = {
         "improved-gan-fdd-over-real": {"at_most": 4},
         "improved-gan-smallest-class-share": {"at_least": 0.05},
         "leaky-relu-fdd-over-relu": {"at_least": 1.5},
+        "hand-train-step-minus-gan-fit": {"at_most": 0.01},
+        "first-gan-d-loss-from-undecided": {"at_most": 0.02},
     },
     "book/gans/dcgan": {
-        "dcgan-speed-over-keras-conv": {},
-        "dcgan-speed-width-128": {"at_least": 3},
+        "dcgan-trained-fdd-over-real": {},
         "dcgan-eight-passes-fdd-over-dense": {"at_least": 3},
+        "dcgan-fdd-over-narrow-dense": {"at_most": 0.5},
+        "dcgan-features-accuracy-1000-labels": {},
         "dcgan-fdd-over-real": {},
         "dcgan-dense-eight-passes-fdd-over-real": {},
         "dcgan-r1-error-plain": {"at_most": 1e-5},
@@ -99,6 +106,12 @@ REQUIRED = {
         "conditional-relu-over-leaky-relu-fdd": {"at_most": 1},
         "conditional-class-recall-over-real": {"at_least": 0.85},
         "conditional-half-style-accuracy": {},
+    },
+    "book/gans/style": {
+        "style-demodulated-variance-error": {"at_most": 0.06},
+        "style-mixing-class-kept": {"at_most": 0.8},  # not met
+        "style-half-recall-over-whole": {"at_most": 1},
+        "inversion-sse-over-autoencoder": {},
     },
     "book/gans/stability": {
         "ring-modes-min": {"at_least": 8},
@@ -150,6 +163,17 @@ REQUIRED = {
         "evaluation-parzen-kmeans": {"at_least": 270},
         "evaluation-parzen-improved": {},
         "evaluation-parzen-source": {},
+    },
+    "book/gans/judges": {
+        "evaluation-order-kept": {},  # reported
+        "judges-score-entropies-error": {"at_most": 1e-9},
+        "judges-score-of-deceivers": {"at_least": 9.8},
+        "judges-score-of-half": {"at_least": 9.7},
+        "judges-fdd-half-missing": {"at_least": 3},
+        "judges-turns-from-middle": {"at_least": 0.98},
+        "judges-rotations-dcgan": {"at_least": 50},
+        "judges-wilson-covers": {"at_least": 0.945},
+        "judges-order-by-thirty": {"at_most": 0.85},
     },
     "book/practice/connections": {
         "plain-autoencoder-random-codes-fdd-over-real": {"at_least": 50},
@@ -265,8 +289,7 @@ def test_last_cell_reports_the_run(path, code):
     chapter, peak = path.with_suffix("").as_posix(), run["peak_memory_gib"] or 0  # None: executed on Windows
     assert (peak > MEMORY) == (chapter in OVER_MEMORY)
     assert peak <= 2
-    assert (run["seconds"] > BUDGET) == (chapter in OVER_BUDGET)
-    assert run["seconds"] <= 1.5 * BUDGET
+    assert run["seconds"] <= BUDGET
 
 
 def test_outputs_name_no_folder_of_a_machine(code):

@@ -25,7 +25,6 @@ FLOOR = "one model to the floor of real digits or to real data, no second model"
 TARGET = "one model to the known distribution that it learns"
 DATA = "two sets of data or of samples: nothing that differs was trained"
 PART = "two uses of one trained model, or two estimates of one number"
-SPEED = "the time of one computation in two forms, over its rounds"
 BASELINE = "one model to a baseline that is computed, not trained"
 FAULT = "a fault put in on purpose, beside the same seed and data without it"
 LESSON = "one live run, and the text speaks of this run only"
@@ -47,7 +46,7 @@ EXCEPTIONS = {
     "dcgan-dense-eight-passes-fdd-over-real": FLOOR,
     "dcgan-dense-fdd-over-real": FLOOR,
     "dcgan-fdd-over-real": FLOOR,
-    "dcgan-speed-over-keras-conv": SPEED,
+    "dcgan-trained-fdd-over-real": FLOOR,
     "diffusion-fdd-over-real": FLOOR,
     "evaluation-bias-times-n": SAME,
     "evaluation-blur-parzen-gain": DATA,

@@ -14,6 +14,7 @@ from helpers.widgets.latent_explorer import LatentExplorer
 from helpers.widgets.optimal_discriminator import OptimalDiscriminator
 from helpers.widgets.point_gan import PointGAN
 from helpers.widgets.point_replay import PointReplay
+from helpers.widgets.which_is_real import WhichIsReal
 from tests.browser.test_figures import open_figure, picture, steps_made
 from tests.tools.figure_classes import FIGURES
 from tools.pages import pages
@@ -28,6 +29,7 @@ KEYS = {
     OptimalDiscriminator: ("slider", "Mean of pile 1", "ArrowRight", "keydown"),
     PointGAN: ("checkbox", "Net of G", "Space", "keyup"),
     PointReplay: ("slider", "Moment", "ArrowLeft", "keydown"),
+    WhichIsReal: ("button", "Left is real", "Enter", "keydown"),
 }
 REFERENCE = """() => {
   const begun = performance.now();

@@ -11,6 +11,7 @@ from experiments import (
     conditional_gan,
     connections,
     dcgan,
+    dcgan_features,
     diffusion,
     digit_gan,
     fair_mixtures,
@@ -23,9 +24,10 @@ from experiments import (
     sizes,
     stacked_mnist,
     vae_bounds,
+    variants,
 )
 from experiments.harness import record
-from helpers import datasets, metrics
+from helpers import datasets, metrics, training
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_the_classifiers_reported_accuracy(mnist):
 
 @pytest.mark.parametrize(
     ("recipe", "seed"),
-    [(name, seed) for name, seeds in gan_recipes.SEEDS.items() for seed in seeds[1:]],  # the chapter measures the first
+    [(name, seed) for name in gan_recipes.SEEDS for seed in gan_recipes.STORED_SEEDS[1:]],  # the chapter has the first
 )
 def test_the_reported_distances(recipe, seed, real_features):
     (reported,) = [r for r in record.read("gan_recipes")["runs"] if (r["recipe"], r["seed"]) == (recipe, seed)]
@@ -179,7 +181,8 @@ def test_the_learning_rates_are_those_that_tuning_found_best():
         assert mixtures.KINDS[name].rate == mixtures.best_rate(runs, name)
 
 
-STORED = [(*job, seed) for job in mixtures.jobs() if mixtures.stored(*job[:2]) for seed in mixtures.SEEDS]
+MEASURED = [job for job in mixtures.jobs() if mixtures.stored(*job[:2])]
+STORED = [(*job, seed) for job in MEASURED for seed in mixtures.STORED_SEEDS]
 
 
 @pytest.mark.parametrize(("name", "bits", "mixture", "seed"), STORED)
@@ -191,6 +194,15 @@ def test_the_reported_coverage(name, bits, mixture, seed):
     for column in ("high_quality", "reverse_kl", "spread"):
         assert measured[column] == pytest.approx(run["as_stored"][column], abs=0.005)
         assert measured[column] == pytest.approx(run[column], abs=0.02)  # float32, before it was stored
+    assert measured["gap"] == pytest.approx(run["as_stored"]["gap"], rel=0.01)
+
+
+def test_every_seed_was_measured_as_stored_and_some_are_kept():
+    runs = [run for run in record.read("mixtures")["runs"] if "as_stored" in run]
+    found = {(run["kind"], run["bits"], run["mixture"], run["seed"]) for run in runs}
+    assert found == {(*job, seed) for job in MEASURED for seed in mixtures.SEEDS}
+    kept = {mixtures.weights_path(name, mixture, seed) for name, _, mixture, seed in STORED}
+    assert set(record.RESULTS.glob("mixtures_*.npz")) == kept
 
 
 def test_every_kind_was_trained_on_every_seed():
@@ -504,6 +516,54 @@ def test_packing_makes_as_many_judgements_as_the_others():
     assert packed.points // packed.kind.networks["pack"] == mixture_remedies.Program(("R1",)).points
 
 
+def test_a_deviation_leaves_each_point_its_judgement():
+    program = mixture_remedies.Program(("minibatch standard deviation",))
+    points = np.random.default_rng(0).normal(size=(program.points, 2)).astype("float32")
+    logits = np.asarray(program.build(0).discriminator(points))
+    assert logits.shape == (mixture_remedies.Program(("R1",)).points, 1)
+    moved = points.copy()
+    moved[0] += 1  # changes the judgements of its own group alone
+    changed = np.any(logits != np.asarray(program.build(0).discriminator(moved)), axis=1)
+    assert changed[: mixture_remedies.GROUP].all()
+    assert not changed[mixture_remedies.GROUP :].any()
+
+
+def test_matching_moves_the_generator_towards_the_features_of_real_points():
+    program = mixture_remedies.Program(("feature matching",))
+    game, real = program.build(0), fair_mixtures.training_points()[1][: program.points]
+    values = training.Values.of(game)
+    before, latents = values.get(game.discriminator.variables), np.random.default_rng(0).normal(size=(2_000, 2))
+
+    def distance():
+        """Return the distance of the mean features, computed from the weights by hand."""
+        kernels = [np.asarray(array) for array in values.get(game.discriminator.weights)]
+        fake = values.call(game.generator, latents.astype("float32"))[0]
+        return sum((hidden(np.asarray(fake), kernels) - hidden(real, kernels)) ** 2)
+
+    at_first = distance()
+    for _ in range(20):
+        game._train_generator(values, real)
+    assert distance() < 0.5 * at_first
+    assert all(one is other for one, other in zip(before, values.get(game.discriminator.variables), strict=True))
+
+
+def hidden(points, weights):
+    """Return the means of the last of three hidden ReLU layers."""
+    for kernel, bias in zip(weights[:6:2], weights[1:6:2], strict=True):
+        points = np.maximum(points @ kernel + bias, 0)
+    return points.mean(axis=0)
+
+
+def test_what_is_written_of_a_unit_stays_without_its_logs(monkeypatch, reported_remedies):
+    written = {}
+    monkeypatch.setattr(mixture_remedies, "finals", lambda title: [])
+    monkeypatch.setattr(record, "write", lambda name, **result: written.update(result))
+    mixture_remedies.write()
+    assert json.loads(json.dumps(written)) == {name: reported_remedies[name] for name in written}
+    monkeypatch.setitem(mixture_remedies.KINDS, "packing", mixture_remedies.KINDS["hinge"])
+    assert mixture_remedies.written("packing, falling") == {}
+
+
 def test_critic_steps_share_out_the_batch(monkeypatch):
     seen = []
     monkeypatch.setattr(fair_mixtures.Game, "_train_discriminator", lambda self, values, real: seen.append(real))
@@ -529,6 +589,17 @@ def test_the_reported_distance_of_the_convolutional_pair(real_features):
         dcgan.Setting(**{name: trial[name] for name in ("pair", "rate", "activation")}) for trial in reported["trials"]
     ]
     assert tuple(tried) == dcgan.TRIALS
+    assert [run["seed"] for run in reported["narrow"]] == list(dcgan.SEEDS)
+    few, many = (sum(net.count_params() for net in pair("relu")) for pair in (dcgan.narrow, dcgan.convolutional))
+    assert few == pytest.approx(many, rel=0.01)
+
+
+def test_the_reported_accuracy_of_the_discriminators_features():
+    runs = {run["features"]: run for run in record.read("dcgan_features")["runs"]}
+    strength, accuracies = (runs["discriminator"][name] for name in ("C", "accuracies"))
+    read = dcgan_features.reader(dcgan_features.grids(dcgan.load_discriminator()))
+    jobs = variants.probe_jobs(read, variants.Digits.load(), "test", [0], {dcgan_features.LABELS: (strength,)})
+    assert variants.probe_accuracy(*jobs[0]) == pytest.approx(accuracies[0], abs=2e-3)
 
 
 def test_the_recipe_of_the_logistic_network_is_the_reported_one():

@@ -165,6 +165,15 @@ def test_one_step_without_scatter_is_what_the_denoiser_says_of_noise():
     assert np.abs(np.asarray(found) - PAIR.centers.mean(axis=0)).max() < 0.1  # the mean of all data
 
 
+@pytest.mark.parametrize("scatter", [0.0, 1.0])
+def test_a_walk_in_a_compiled_function_ends_at_the_same_points(scatter):
+    def go(start):
+        return diffusion.walk(EXACT, start, SCHEDULE, 7, KEY, scatter)
+
+    start = jax.random.normal(jax.random.key(1), (50, 2))
+    assert np.allclose(go(start), jax.jit(go)(start), atol=1e-5)
+
+
 def test_a_step_keeps_the_distribution_of_noisy_samples():
     data = 0.8 * RNG.standard_normal((400_000, 1)).astype("float32")
     rates, next_rates = (tuple(map(float, SCHEDULE.rates(time))) for time in (0.6, 0.5))

@@ -100,6 +100,8 @@ INTERNAL = {
     "storage.column_scale": "figures, with a stored matrix",
     "checks.check_broadcast": "functions of tensors, with numbers or tensors; tests/helpers/test_checks.py",
     "gans.conditional.OneHotOfLargest": "Keras, with arguments that go on to its own layer",
+    "gans.style.Normalise": "Keras, with arguments that go on to its own layer",
+    "gans.style.ScaledNoise": "Keras, with arguments that go on to its own layer",
     "datasets.Mnist": "load_mnist, which returns such a container",
     "gans.losses.AdversarialLoss": "the table of losses, of which each entry is such a container",
     "gans.model.AdversarialModel": "its subclasses, which are tried",
@@ -255,7 +257,7 @@ def adam():
 
 def penalties():
     """Return the settings that all games have."""
-    return dict(loss="hinge", r1=0.1, r2=0.1, gradient_penalty=0.1, penalty_batch=2)
+    return dict(loss="hinge", r1=0.1, r2=0.1, gradient_penalty=0.1, penalty_batch=2, discriminator_steps=2)
 
 
 def logits():
@@ -333,6 +335,21 @@ CASES = {
     ),
     "gans.conditional.one_hot": lambda: dict(labels=LABELS, count=6, classes=10),
     "gans.conditional.pair": lambda: dict(images=DIGITS, labels=LABELS[:4], classes=10, image_shape=(28, 28, 1)),
+    "gans.style.LearnedConstant": lambda: dict(units=3),
+    "gans.style.MixStyles": lambda: dict(layers=4, share=0.5),
+    "gans.style.ModulatedDense": lambda: dict(units=3),
+    "gans.style.ModulatedUpsampling": lambda: dict(filters=2),
+    "gans.style.mix": lambda: dict(first=ROWS, second=ROWS, crossing=2),
+    "gans.style.rows": lambda: dict(latents=ROWS, noise=np.zeros((len(ROWS), 980)), second=ROWS, normal=0.5),
+    "gans.style.style_networks": lambda: dict(
+        latent_dim=3,
+        style_dim=2,
+        mapping_units=(3,),
+        units=(3, 3),
+        channels=(1, 1),
+        discriminator_units=(3,),
+        share=0.5,
+    ),
     "gans.conditional.split": lambda: dict(rows=conditional.pair(DIGITS, LABELS[:4]), image_shape=(28, 28, 1)),
     "datasets.first_of_each": lambda: dict(labels=LABELS),
     "datasets.Mixture": lambda: dict(centers=ROWS, std=0.5),
@@ -421,6 +438,7 @@ CASES = {
         normalise=True,
         image_shape=(2, 2, 1),
     ),
+    "gans.losses.feature_matching_loss": lambda: dict(real_features=ROWS, fake_features=MORE),
     "gans.losses.gradient_penalty": lambda: dict(score=made("code_judge"), real=ROWS, fake=MORE, weights=TIMES),
     "gans.losses.hinge_discriminator_loss": logits,
     "gans.losses.least_squares_discriminator_loss": logits,
@@ -474,6 +492,7 @@ CASES = {
     "metrics.importance_log_likelihood": lambda: dict(
         vae=made("autoencoders.VariationalAutoencoder"), images=BINARY, samples=2, seed=0, pairs=20, progress=list
     ),
+    "metrics.inception_score": lambda: dict(probabilities=np.full((4, 5), 0.2)),
     "metrics.kernel_distance": lambda: dict(features_a=ROWS, features_b=MORE),
     "metrics.look": lambda: dict(images=DIGITS),
     "metrics.load_classifier": lambda: dict(path=metrics.CLASSIFIER_PATH),
@@ -485,6 +504,9 @@ CASES = {
     "metrics.psnr": lambda: dict(images=GREY, reconstructions=REDRAWN),
     "metrics.sharpness": lambda: dict(images=DIGITS),
     "metrics.squared_error": lambda: dict(images=GREY, reconstructions=REDRAWN),
+    "plots.diagram": lambda: dict(
+        places={"a": (0, 0), "b": (1, 0.5)}, arrows=[("a", "b")], colors={"a": "C1"}, ax=plt.gca()
+    ),
     "plots.film": lambda: dict(frames={0: DIGITS[0, :, :, 0]}, alt="A digit.", unit="step"),
     "plots.show_history": lambda: dict(
         series={"loss": [1.0, 0.5]}, xlabel="step", ylabel="loss", references={"best": 0.4}, ax=plt.gca()
@@ -493,10 +515,11 @@ CASES = {
     "plots.table": lambda: dict(head=["name", "value"], rows=[["a", "1"], ["b", "2"]]),
     "plots.tile": lambda: dict(images=DIGITS, columns=2),
     "layers.FourierFeatures": lambda: dict(frequencies=(1.0, 2.0)),
+    "layers.MinibatchDeviation": lambda: dict(size=2),
     "layers.Pack": lambda: dict(size=2),
     "layers.RandomBits": lambda: dict(bits=2),
     "gans.networks.point_networks": lambda: dict(
-        normals=2, bits=1, units=(3,), frequencies=(1.0,), pack=1, spectral=False, dimension=2
+        normals=2, bits=1, units=(3,), frequencies=(1.0,), pack=1, spectral=False, dimension=2, group=1
     ),
     "ranges.output_range": lambda: dict(network=helpers.widgets.stored.decoder()),
     "ranges.saturates": lambda: dict(network=helpers.widgets.stored.decoder()),
@@ -525,6 +548,8 @@ CASES = {
     ),
     "widgets.packing.pack": lambda: dict(network=made("judge"), stored_as="float32"),
     "widgets.packing.pack_chain": lambda: dict(networks=[made("to_code"), made("to_pixels")], stored_as="float32"),
+    "widgets.which_is_real.draw": lambda: dict(name="improved GAN", count=2),
+    "widgets.which_is_real.pack_images": lambda: dict(images=np.zeros((1, 784))),
 }
 
 # These take tensors, also inside a compiled function, where no value can be looked at: NaN in, NaN out.

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from helpers.layers import MatmulConv2D, MatmulConv2DTranspose, StandardNormal, TiedDense
+from helpers.layers import MatmulConv2D, MatmulConv2DTranspose, MinibatchDeviation, StandardNormal, TiedDense
 
 
 @pytest.fixture
@@ -182,3 +182,29 @@ def test_channels_first_is_refused(layer):
             layer(4, 2)
     finally:
         keras.config.set_image_data_format("channels_last")
+
+
+def test_the_deviation_of_each_group_stands_beside_its_points():
+    points = np.random.default_rng(0).normal(size=(12, 5)).astype("float32")
+    found = np.asarray(MinibatchDeviation(4)(points))
+    expected = [points[start : start + 4].astype("float64").std(axis=0).mean() for start in (0, 4, 8)]
+    assert np.array_equal(found[:, :5], points)
+    np.testing.assert_allclose(found[:, 5], np.repeat(expected, 4), rtol=1e-5)
+
+
+def test_a_group_of_equal_points_has_no_deviation_and_a_finite_gradient():
+    points = np.ones((4, 3), "float32")
+    assert np.asarray(MinibatchDeviation(2)(points))[:, 3].max() < 1e-3
+    gradient = jax.grad(lambda points: MinibatchDeviation(2)(points)[:, 3].sum())(points)
+    assert np.isfinite(gradient).all()
+
+
+def test_the_deviation_survives_a_file_and_names_a_batch_of_another_size(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), MinibatchDeviation(3), keras.layers.Dense(1)])
+    assert model.layers[0].output.shape == (None, 3)
+    model.save(tmp_path / "model.keras")
+    points = np.random.default_rng(0).normal(size=(6, 2)).astype("float32")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert np.array_equal(loaded(points), model(points))
+    with pytest.raises(ValueError, match="points: got 4 rows, expected a multiple of the 3 in a group"):
+        MinibatchDeviation(3)(np.zeros((4, 2)))

@@ -107,6 +107,29 @@ def test_features_and_shares_of_real_digits(mnist, test_features):
     np.testing.assert_allclose(shares, np.bincount(mnist.test_labels) / 10_000, atol=0.002)
 
 
+def test_inception_score_is_the_exponential_of_mutual_information():
+    rows = np.random.default_rng(0).dirichlet(np.full(7, 0.3), size=200)
+    joint = rows / len(rows)  # of an image drawn at random and its class
+    image, shares = joint.sum(axis=1, keepdims=True), joint.sum(axis=0)
+    information = (joint * np.log(joint / (image * shares))).sum()
+    assert np.isclose(metrics.inception_score(rows), np.exp(information), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "score"),
+    [
+        (np.eye(10), 10),
+        (np.repeat(np.eye(10), 3, axis=0), 10),  # repetition costs nothing
+        (np.eye(10)[[3, 8]], 2),
+        (np.full((5, 10), 0.1), 1),
+        (np.eye(10)[[4] * 9], 1),
+        ([[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]], 2),
+    ],
+)
+def test_inception_score_of_cases_known_exactly(rows, score):
+    assert np.isclose(metrics.inception_score(rows), score)
+
+
 def test_the_digit_distance_is_the_frechet_distance_of_features(mnist, test_features):
     few, others = mnist.test_images[:500], mnist.validation_images[:500]
     expected = metrics.frechet_distance(test_features[:500], metrics.features(others))
@@ -440,6 +463,8 @@ def test_nearest_neighbours_are_found_over_blocks():
         (lambda: metrics.expected_coverage(5, 0, 2), "fake_count: got 0, expected an integer >= 1"),
         (lambda: metrics.frechet_digit_distance(np.zeros((2, 784)), np.zeros((1, 784))), "images_b: got 1 rows"),
         (lambda: metrics.load_classifier(None), "path: got None, expected a path"),
+        (lambda: metrics.inception_score([[0.5, 0.6]]), "probabilities: got a row that is 0.1 off a sum of 1"),
+        (lambda: metrics.inception_score([[0.5, -0.6]]), "probabilities: got values from -0.6"),
     ],
 )
 def test_bad_sets_are_named(call, message):

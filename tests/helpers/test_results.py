@@ -30,7 +30,8 @@ def test_results_are_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert results.read("ladder")["experiment"] == "ladder"
     assert results.read("ladder")["runs"] == record.read("ladder")["runs"]
-    assert results.read("convolution_speed_0.10.2")["steps"]
+    (tmp_path / "dotted_0.10.2.json").write_text('{"experiment": "dotted_0.10.2"}', encoding="utf-8")
+    assert results.read("dotted_0.10.2", folder=tmp_path)["experiment"] == "dotted_0.10.2"
 
 
 def test_weights_are_those_of_the_file():

@@ -1,6 +1,9 @@
 """The copy of the readers' edition: what is new comes in, and what a reader has changed stays."""
 
+import json
 import os
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -44,6 +47,62 @@ def test_new_edition_replaces_what_nobody_changed(edition, tmp_path):
     publish(edition, "2")
     assert lab.refresh(edition, tmp_path / "lab") == []
     assert source(tmp_path / "lab/book/one.ipynb") == "2"
+
+
+def test_notebook_that_was_opened_and_run_is_not_changed(edition, tmp_path):
+    copy = tmp_path / "lab"
+    lab.refresh(edition, copy)
+    notebook = nbformat.read(copy / "book/one.ipynb", as_version=4)
+    notebook.metadata.language_info = {"name": "python", "version": "3.12.1"}  # as JupyterLab does on opening
+    notebook.cells[0].update(execution_count=1, outputs=[v4.new_output("stream", text="1")])
+    nbformat.write(notebook, copy / "book/one.ipynb")
+    assert lab.refresh(edition, copy) == []
+    publish(edition, "2")
+    assert lab.refresh(edition, copy) == []
+    assert source(copy / "book/one.ipynb") == "2"
+
+
+def test_new_outputs_come_in(edition, tmp_path):
+    lab.refresh(edition, tmp_path / "lab")
+    notebook = nbformat.read(edition / "book/one.ipynb", as_version=4)
+    notebook.cells[0].outputs = [v4.new_output("stream", text="new")]
+    nbformat.write(notebook, edition / "book/one.ipynb")
+    assert lab.refresh(edition, tmp_path / "lab") == []
+    assert "new" in (tmp_path / "lab/book/one.ipynb").read_text()
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", "{}", '{"cells": [{}]}'])
+def test_file_that_is_no_notebook_any_more_stays(edition, tmp_path, text):
+    lab.refresh(edition, tmp_path / "lab")
+    (tmp_path / "lab/book/one.ipynb").write_text(text)
+    publish(edition, "2")
+    assert [path.name for _, path in lab.refresh(edition, tmp_path / "lab")] == ["one.new.ipynb"]
+    assert (tmp_path / "lab/book/one.ipynb").read_text() == text
+
+
+def test_record_of_an_older_version_counts_as_none(edition, tmp_path):
+    copy = tmp_path / "lab"
+    lab.refresh(edition, copy)
+    (copy / lab.WRITTEN).write_text(json.dumps({"README.md": "0" * 64, "book/one.ipynb": "0" * 64}))
+    assert lab.refresh(edition, copy) == []
+    publish(edition, "2")
+    assert lab.refresh(edition, copy) == []
+    assert source(copy / "book/one.ipynb") == "2"
+
+
+def test_jupyterlab_neither_asks_about_news_nor_looks_for_them_and_saves_figures(tmp_path):
+    chosen = json.loads((lab.settings(tmp_path) / "overrides.json").read_text())
+    assert chosen["@jupyterlab/apputils-extension:notification"] == {"fetchNews": "false", "checkForUpdates": False}
+    assert chosen["@jupyter-widgets/jupyterlab-manager:plugin"] == {"saveState": True}
+
+
+def test_jupyterlab_knows_the_settings():
+    folders = Path(sys.prefix) / "share/jupyter"
+    for plugin in lab.SETTINGS:
+        extension, _, name = plugin.partition(":")
+        places = [folders / "lab/schemas" / extension, folders / f"labextensions/{extension}/schemas" / extension]
+        [schema] = [json.loads(path.read_text()) for place in places if (path := place / f"{name}.json").exists()]
+        assert lab.SETTINGS[plugin].keys() <= schema["properties"].keys()
 
 
 def test_changed_file_stays_and_new_editions_are_put_beside_it(edition, tmp_path):

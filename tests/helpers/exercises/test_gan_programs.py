@@ -291,6 +291,32 @@ def test_field(capsys):
         wrong("ex-field", answer, words)
 
 
+def product(images, kernel, start=0):
+    """Return the convolution as one matrix product, right by default."""
+    padded = np.pad(images, ((0, 0), (1, 2), (1, 2), (0, 0)))[:, start:, start:]
+    h, w = np.array(images.shape[1:3]) // 2
+    met = [padded[:, i : i + 2 * h : 2, j : j + 2 * w : 2] for i in range(4) for j in range(4)]
+    return np.concatenate(met, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def test_matrix_product(capsys):
+    right("ex-matrix-product", product, capsys)
+    for answer, words in (
+        (lambda images, kernel: product(images, kernel[::-1, ::-1]), "turned round"),
+        (lambda images, kernel: product(images, kernel.swapaxes(0, 1)), "rows and columns"),
+        (lambda images, kernel: product(images, kernel, start=1), "meets the padded pixels"),
+        (lambda images, kernel: product(images, kernel)[:, :2], r"got the shape \(2, 2, 4, 5\)"),
+    ):
+        wrong("ex-matrix-product", answer, words)
+
+
+def test_sum_length(capsys):
+    right("ex-sum-length", np.int64(3), capsys)
+    wrong("ex-sum-length", 1, "variances of three add up")
+    wrong("ex-sum-length", 9, "variance of a mean")
+    wrong("ex-sum-length", [3], "expected one int")
+
+
 def test_resize(capsys):
     axis = np.array([2, *[3] * 12, 2])
     counts = np.outer(axis, axis)

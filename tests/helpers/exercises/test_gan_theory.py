@@ -1,7 +1,9 @@
-"""What the checks of gans/math, stability and evaluation say of right answers and of the usual wrong ones."""
+"""What the checks of gans/math, transport, stability, evaluation and judges say of right and of wrong answers."""
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import binomtest
 
 from helpers import datasets
 from helpers.exercises import gan_theory
@@ -13,6 +15,7 @@ JS = [0.00125, 0.11142, 0.33683, 0.63272, 0.69305]
 BITS = [0.05639, 0.01923, 0.00192, 0.00086, 0.00030, 0.00001216]
 CHANCES = [1 - 0.3**5, 1 - 0.9**5, 1.0]
 SHARES = np.array([0.6, 0.3, 0.1])
+CLICKS = {"clicks": 30}
 
 
 def played(alternating, count):
@@ -61,6 +64,12 @@ def optima(p, q):
     return p / (p + q), np.sign(p - q), 3 * np.sign(p - q)
 
 
+def cheapest(x, y, a):
+    """Return the smallest mean cost of a pairing."""
+    costs = np.abs(x[:, None] - y) ** a
+    return costs[linear_sum_assignment(costs)].mean()
+
+
 RIGHT = [
     ("gan-math-js-normals", (JS, 5.7), {}),
     ("gan-math-other-optima", optima, {}),
@@ -69,6 +78,12 @@ RIGHT = [
     ("gan-math-two-speeds", 4, {}),
     ("gan-math-own-mixture", (1, 3), {"modes": NEARBY}),
     ("gan-math-own-mixture", (1, 2), {"modes": [(0.4, -2, 0.8), (0.6, 1.5, 0.8)]}),
+    ("transport-far-away", (10, 0.01, 0.003478), {}),
+    ("transport-roots", cheapest, {}),
+    ("transport-bends", (0.91, 0.0), {}),
+    ("transport-zero-centred", lambda t, factor: t**2 / (2 * factor), {}),
+    ("transport-own-sets", 2.25, {"sets": ([0, 1, 2], [3, 3.5])}),
+    ("transport-own-sets", 1, {"sets": ([0, 2], [1, 1, 1])}),
     ("ex-stability-packing", lambda m, k, s: 1 - (m / k) ** s, {}),
     ("ex-stability-bits", (BITS, 6), {}),
     ("ex-stability-luck", CHANCES, {"kinds": list("abc"), "values": covered_modes}),
@@ -77,6 +92,12 @@ RIGHT = [
     ("evaluation-ties", (0, 0, 0.1, 1, 1.2), {}),
     ("evaluation-own-digits", 2, {"digits": [3, 3, 8, 8]}),
     ("evaluation-own-digits", 4**0.25 * (4 / 3) ** 0.75, {"digits": [7, 0, 7, 7]}),
+    ("judges-score-by-hand", (2**1.5 / 3**0.75, 2), {}),
+    (
+        "judges-own-clicks",
+        (binomtest(24, 30).proportion_ci(method="wilson"), (0, 0.1135)),
+        {"right": [24, 0], **CLICKS},
+    ),
 ]
 WRONG = [
     ("gan-math-js-normals", (np.array(JS) * 2, 5.7), "a factor of 2 is too much"),
@@ -106,6 +127,17 @@ WRONG = [
     ),
     ("gan-math-two-speeds", 16, "too large. Only the steps of D"),
     ("gan-math-two-speeds", 2, "a factor of 2 is missing"),
+    ("transport-far-away", (1_000, 0.01, 0.003478), "W1: .*How much mass"),
+    ("transport-far-away", (10, 0.02, 0.003478), "counts once"),
+    ("transport-far-away", (10, 0.01, 0.003478 / np.log(2)), "bits where nats"),
+    ("transport-roots", lambda x, y, a: np.mean(np.abs(np.sort(x) - np.sort(y)) ** a), "sorted pairing"),
+    ("transport-roots", lambda x, y, a: len(x) * cheapest(x, y, a), "too much.*mean over the pairs"),
+    ("transport-bends", (1.0, 0.0), "smooth activation"),
+    ("transport-bends", (1.9, 0.0), r"expected\[1\]"),
+    ("transport-bends", (0.91, 0.2), "the penalty alone"),
+    ("transport-zero-centred", lambda t, factor: t / (2 * factor), "this is the slope"),
+    ("transport-zero-centred", lambda t, factor: t**2 / (4 * factor), "the objective"),
+    ("transport-zero-centred", lambda t, factor: t + t**2 / (2 * factor), "around a slope of 1"),
     ("ex-stability-packing", lambda m, k, s: 2 * (1 - (m / k) ** s), "a factor of 2 is too much"),
     ("ex-stability-packing", lambda m, k, s: s * (1 - m / k), "do not add up"),
     ("ex-stability-packing", lambda m, k, s: (1 - m / k) ** s, "is enough"),
@@ -116,6 +148,9 @@ WRONG = [
     ("evaluation-ties", (0.5, 0, 0.1, 1, 1.2), "the radius: got 0.5"),
     ("evaluation-ties", (0, 0.1, 0.1, 1, 1.2), "recall under <: got 0.1"),
     ("evaluation-ties", (0, 0, 0.1, 1, 1), "density under <=: .*surface"),
+    ("judges-score-by-hand", (2**1.5 / 3**0.75, np.log(2)), "without doubt: this is the mutual information itself"),
+    ("judges-score-by-hand", (4 / 3**0.75, 2), "with doubt: this leaves out the doubt"),
+    ("judges-score-by-hand", (1.5, 2), "with doubt: got 1.5, which is too large"),
 ]
 
 
@@ -146,6 +181,19 @@ def test_valleys_move_apart_with_the_modes(capsys):
     for apart, counts in ((1, (1, 1)), (5, (3, 3))):
         modes = [(0.3, -apart, 0.5), (0.4, 0, 0.5), (0.3, apart, 0.5)]
         right("gan-math-own-mixture", counts, capsys, modes=modes)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sets", "words"),
+    [
+        (0, ([0, 2], [1, 1, 1]), "difference of the means"),
+        (3, ([0, 2], [1, 1, 1]), "Each list has the mass 1"),
+        (1, ([], [1]), "empty"),
+        (1, ([1],), "expected 2 values"),
+    ],
+)
+def test_the_distance_of_lists_of_two_lengths(answer, sets, words):
+    wrong("transport-own-sets", answer, words, sets=sets)
 
 
 def test_pieces_are_counted_in_the_order_of_the_centers(pieces, capsys):
@@ -260,3 +308,34 @@ def test_digits_in_effect(answer, words):
 
 def test_digits_in_effect_are_of_digits():
     wrong("evaluation-own-digits", 2, "expected several numbers from 0 to 9", digits=[3, 12])
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ([binomtest(24, 30).proportion_ci(method="exact")], "the interval for 24 of 30: .* off"),
+        ([(0.8 - 0.1431, 0.8 + 0.1431)], "the standard error of the measured share"),
+        ([(0.9049, 0.6269)], "their order is not"),
+        ([(62.69, 90.49)], "percentage"),
+        ([0.8], "expected the shape"),
+    ],
+)
+def test_intervals_of_clicks(answer, words):
+    wrong("judges-own-clicks", answer, words, right=[24], **CLICKS)
+
+
+def test_more_right_answers_than_clicks_are_none():
+    wrong("judges-own-clicks", [(0, 1)], "expected numbers from 0 to 30", right=[31], **CLICKS)
+
+
+def test_a_shift_disturbs_pixels_most(capsys):
+    mnist = datasets.load_mnist()
+    rows = {"images": mnist.train_images[:1_000], "test": mnist.test_images[:1_000]}
+    given = {**rows, "looking": lambda images: images.mean(axis=2)[..., 0]}  # blind to a shift along a row
+    right("judges-shift", ["rotations", "classifier", "pixels"], capsys, **given)
+    for answer, words in (
+        (["pixels", "classifier", "rotations"], "what an answer ignores"),
+        (["rotations", "pixels"], "got 2 values, expected 3"),
+        (["rotations", "pixels", "labels"], "in an order"),
+    ):
+        wrong("judges-shift", answer, words, **given)

@@ -85,6 +85,17 @@ def test_the_saturating_gradient_vanishes_where_the_other_does_not():
     assert abs(non_saturating[0] + 1) < 1e-6
 
 
+def test_feature_matching_by_hand():
+    real, fake = np.split(np.random.default_rng(1).normal(size=(9, 4)).astype("float32"), [5])
+    expected = sum((real[:, j].mean() - fake[:, j].mean()) ** 2 for j in range(4))
+    np.testing.assert_allclose(gans.feature_matching_loss(real, fake), expected, rtol=1e-5)
+    slope = 2 * (fake.mean(axis=0) - real.mean(axis=0)) / len(fake)
+    found = jax.grad(gans.feature_matching_loss, argnums=1)(real, jnp.asarray(fake))
+    np.testing.assert_allclose(found, np.broadcast_to(slope, fake.shape), rtol=1e-4, atol=1e-6)
+    with pytest.raises(ValueError, match=r"fake_features: got shape \(4, 3\), expected \(n, 4\)"):
+        gans.feature_matching_loss(real, fake[:, :3])
+
+
 # A score whose gradients are known by hand: D(x) = sum(w * x) has gradient w everywhere, D(x) = |x|^2 / 2 has x.
 WEIGHTS = RNG.normal(size=(3, 3, 1)).astype("float32")
 IMAGES = RNG.normal(size=(5, 3, 3, 1)).astype("float32")

@@ -51,7 +51,7 @@ def weights_of(gan):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kinds", [{}, {"bits": 3, "frequencies": (1,)}, {"pack": 3}, {"spectral": True}])
+@pytest.mark.parametrize("kinds", [{}, {"bits": 3, "frequencies": (1,)}, {"pack": 3}, {"spectral": True}, {"group": 3}])
 def test_every_kind_of_network_trains(kinds):
     gan = build(**kinds)
     before = weights_of(gan)
@@ -125,6 +125,7 @@ def test_networks_and_schedule_survive_a_file(tmp_path):
         (lambda: gans.point_networks(bits=1.5), "bits: got 1.5, expected an integer >= 0"),
         (lambda: gans.point_networks(units=8), "units: got 8, expected a sequence of numbers"),
         (lambda: gans.point_networks(pack=0), "pack: got 0, expected an integer >= 1"),
+        (lambda: gans.point_networks(group=0), "group: got 0, expected an integer >= 1"),
         (lambda: gans.point_networks(spectral="no"), "spectral: got 'no', expected one of False, True"),
         (lambda: gans.point_networks(dimension=None), "dimension: got None, expected an integer >= 1"),
     ],

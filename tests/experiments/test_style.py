@@ -1,0 +1,55 @@
+"""The stored style-based generators give the reported numbers again."""
+
+import numpy as np
+import pytest
+
+from experiments import style_gan
+from experiments.harness import record
+from helpers import datasets, metrics
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return datasets.load_mnist()
+
+
+@pytest.mark.parametrize("seed", style_gan.SEEDS)
+def test_the_reported_distance_and_mixing(seed, mnist):
+    (reported,) = [run for run in record.read("style_gan")["runs"] if run["seed"] == seed]
+    digits = style_gan.load(seed)
+    assert np.isclose(
+        metrics.frechet_distance(digits.seen(), metrics.features(mnist.test_images)), reported["fdd"], rtol=1e-3
+    )
+    for measured, stored in zip(style_gan.mixing(digits), reported["mixing"], strict=True):
+        assert abs(measured["kept"] - stored["kept"]) <= 2e-3
+        assert np.isclose(measured["thickness"], stored["thickness"], atol=1e-3)
+
+
+def test_the_reported_path_lengths():
+    reported = record.read("style_gan")
+    measured = style_gan.path_lengths(style_gan.load(0))
+    for space, value in measured.items():
+        assert np.isclose(value, reported["runs"][0]["path_length"][space], rtol=1e-2)
+    assert np.isclose(style_gan.without_mapping(0), reported["without_mapping"][0], rtol=1e-2)
+
+
+def test_the_settings_are_the_reported_ones():
+    reported = record.read("style_gan")
+    assert reported["recipe"] == style_gan.RECIPE
+    assert reported["networks"] == style_gan.NETWORKS
+    assert [run["seed"] for run in reported["runs"]] == list(style_gan.SEEDS)
+    assert all(len(run["validation_curve"]) == style_gan.RECIPE["epochs"] for run in reported["runs"])
+
+
+def test_a_trait_goes_all_the_way_or_none():
+    start, end = np.array([0.0, 1.0, 2.0]), np.array([3.0, 0.0, 2.5])
+    assert style_gan.way(start, start, end) == 0
+    assert style_gan.way(start, end, end) == 1
+    assert np.isclose(style_gan.way(start, (start + end) / 2, end), 0.5)
+
+
+def test_the_arc_has_the_ends_lengths():
+    start, end = np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]])
+    arc = style_gan.on_arc(start, end)
+    assert np.allclose(arc(np.array([[0.0]])), start)
+    assert np.allclose(arc(np.array([[1.0]])), end)
