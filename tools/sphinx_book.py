@@ -239,10 +239,17 @@ def exercises(source):
     -------
     list of tuple
         Label, title, kinds of `KINDS`, and whether a cell waits for an answer.
+
+    Raises
+    ------
+    ValueError
+        If an exercise has no label.
     """
     found = []
     for heading, options, body in EXERCISE.findall(source):
         fields = dict(re.findall(r"^:(\w+): *(.*)$", options, re.MULTILINE))
+        if "label" not in fields:
+            raise ValueError(f"exercise {heading!r}: got no :label: in the lines right below, expected one.")
         kinds = [kind for kind in KINDS if kind in fields.get("class", "").split()]
         found.append((fields["label"], heading, kinds, "exercises.check(" in body))
     return found

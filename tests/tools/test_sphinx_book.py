@@ -136,6 +136,11 @@ def test_exercises_are_listed_with_their_kinds():
     assert found == [("ex-one", "One *title*", ["five-minutes", "own-data"], True), ("ex-two", "Two", [], False)]
 
 
+def test_an_exercise_without_a_label_is_named():
+    with pytest.raises(ValueError, match="exercise 'Two': got no :label:"):
+        exercises(EXERCISE.replace(":label: ex-two", "Text"))
+
+
 def show_figures(path):
     """Give a notebook the saved states of two figures, one of whose scripts holds the end of an element."""
     book = nbformat.read(path, as_version=4)
