@@ -45,8 +45,8 @@ class Autoencoder(NamedTuple):
 class Reconstructor(Guarded, keras.Model):
     """The model x → x̂ of an autoencoder, made like any functional model; its data are checked when they are given.
 
-    ``fit(images, images)`` trains it to redraw its inputs, ``fit(noisy, images)`` to mend them. Inputs may be any
-    finite numbers, targets those that the outputs can reach.
+    ``fit(images, images)`` trains it to reconstruct its inputs, ``fit(noisy, images)`` to restore the clean images.
+    Inputs may be any finite numbers, targets those that the outputs can reach.
     """
 
     # Keras tells by these names, in this order, that the model is made like a functional one.
@@ -65,13 +65,13 @@ class Reconstructor(Guarded, keras.Model):
     def check_targets(self, x, y):
         """Return targets as float32, or raise a ValueError that names ``y``."""
         if y is None:
-            raise ValueError("y: got None, expected the pictures to redraw: an autoencoder's targets are its inputs.")
+            raise ValueError("y: got None, expected the images again: an autoencoder's targets are its inputs.")
         low, high = self.bounds
         return check_array("y", y, shape=(len(x), *self.output_shape[1:]), low=low, high=high)
 
 
 def dense_autoencoder(code_dim=32, input_dim=784):
-    """Build the one-layer autoencoder of the source: dense ReLU encoder, dense sigmoid decoder, weights not tied.
+    """Build the book's first autoencoder: dense ReLU encoder, dense sigmoid decoder, weights not tied.
 
     Parameters
     ----------
@@ -392,7 +392,7 @@ class VariationalAutoencoder(OwnLoss, keras.Model):
         return ops.split(self.encoder(images), 2, axis=-1)
 
     def decode(self, latents):
-        """Return logits (..., input_dim) for latents (..., latent_dim); the decoder may also make pictures."""
+        """Return logits (..., input_dim) for latents (..., latent_dim); the decoder may also make images."""
         latents = check_shape("latents", latents, (..., self.latent_dim))
         rows = self.decoder(ops.reshape(latents, (-1, self.latent_dim)))
         return ops.reshape(rows, (*ops.shape(latents)[:-1], *rows.shape[1:]))

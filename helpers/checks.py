@@ -267,8 +267,8 @@ def check_pictures(name, images):
         The argument's name, for the message.
     images : array_like of shape (n, height, width, 1 or 3), (n, height, width) or (n, 784)
         Levels in [0, 1], n >= 1. Rows of pixels are taken for digits of 28 × 28; of others the shape is not known. With
-        three axes the last, if it has at most four places, is taken for the channels of one picture, which is an error:
-        grey pictures so narrow need their channel, ``images[..., None]``.
+        three axes the last, if it has at most four places, is taken for the channels of one image, which is an error:
+        grey images so narrow need their channel, ``images[..., None]``.
 
     Returns
     -------
@@ -365,18 +365,18 @@ def check_broadcast(name, tensor, like):
 
 
 def _picture_hint(name, shape):
-    """Return the likely mend of a shape that is not one of pictures."""
+    """Return the likely remedy for a shape that is not one of images."""
     if 0 in shape:
-        return " There is no picture in it."
+        return " It contains no image."
     if len(shape) == 4 and shape[1] in (1, 3):
         return f" Channels come last: {name}.transpose(0, 2, 3, 1)."
     if len(shape) == 4 and shape[3] in (2, 4):
         return f" Without transparency: {name}[..., :{shape[3] - 1}]."
     if len(shape) == 3 and shape[2] in (2, 4):
         one = f"one picture without transparency is {name}[None, ..., :{shape[2] - 1}]"
-        return f" A stack of one: {one}. Grey pictures {shape[2]} wide: {name}[..., None]."
+        return f" A stack of one: {one}. Grey images {shape[2]} wide: {name}[..., None]."
     if len(shape) == 3 or (len(shape) == 2 and shape[0] == shape[1]):
-        return f" One picture is a stack of one: {name}[None]."
+        return f" A single image is a stack of one: {name}[None]."
     sides = {channels: round((shape[1] / channels) ** 0.5) for channels in (1, 3)} if len(shape) == 2 else {}
     fits = [f"{side}, {side}, {channels}" for channels, side in sides.items() if channels * side**2 == shape[1]]
     return f" Rows need their shape: {name}.reshape(-1, {(fits or ['height, width, channels'])[0]})." if sides else ""

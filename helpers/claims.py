@@ -144,7 +144,7 @@ def _bounds(at_most, at_least):
 
 
 def glue(name, value):
-    """Store a value under a name so that the chapter's prose shows the measured number and no typed one.
+    """Store a value under a name so that the chapter's prose shows the measured number rather than a typed one.
 
     Parameters
     ----------

@@ -127,7 +127,7 @@ def loss_weight(prediction, weighting, signal_rate, noise_rate):
     Parameters
     ----------
     prediction, weighting : {"image", "noise", "velocity"}
-        What the network says, and in which of the three its squared error is counted.
+        What the network predicts, and for which of the three its squared error is computed.
     signal_rate, noise_rate : array
         As in `Schedule`.
 

@@ -1,4 +1,4 @@
-"""A folder of anybody's images as one array, cut into parts that share no picture."""
+"""A folder of anybody's images as one array, cut into parts that share no image."""
 
 import hashlib
 import os
@@ -37,7 +37,7 @@ STEPS = {"L;2": 85, "L;4": 17}
 
 
 class _Wish(NamedTuple):
-    """What every image shall be made into."""
+    """What every image is converted into."""
 
     height: int
     width: int
@@ -93,7 +93,7 @@ def load_folder(path, size, *, grey=True, convert=False, fit=None, background=0.
     Warns
     -----
     UserWarning
-        If there are pictures of formats that cannot be read, or links to nothing, which are left out; if no 16-bit file
+        If there are images of formats that cannot be read, or links to nothing, which are left out; if no 16-bit file
         uses more than 12.
     """
     wish, least = _check_wish(size, grey, convert, fit, background), check_integer("least", least, low=1)
@@ -140,7 +140,7 @@ def image_files(path):
     Warns
     -----
     UserWarning
-        If there are pictures of formats that cannot be read, and links that lead nowhere; one warning counts all.
+        If there are images of formats that cannot be read, and links that lead nowhere; one warning counts all.
     """
     folder = _check_folder(path)
     files, left_out = _find(folder)
@@ -154,18 +154,18 @@ def duplicates(images):
     Parameters
     ----------
     images : ndarray of shape (n, ...)
-        What `load_folder` returned: two files of one picture are found, whatever their names and formats without loss.
+        What `load_folder` returned: two files of one image are found, whatever their names and formats without loss.
 
     Returns
     -------
     list of list of int
-        The row numbers of each picture that occurs more than once.
+        The row numbers of each image that occurs more than once.
     """
     return [rows for rows in _same(_check_rows(images)) if len(rows) > 1]
 
 
 def split(images, fractions=(0.8, 0.1, 0.1), seed=0):
-    """Draw the rows of each part at random; all copies of a picture go to one part.
+    """Draw the rows of each part at random; all copies of an image go to one part.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def split(images, fractions=(0.8, 0.1, 0.1), seed=0):
 
 
 def _same(images):
-    """Return row numbers by picture, in the order in which the pictures first occur."""
+    """Return row numbers by image, in the order in which the images first occur."""
     groups = defaultdict(list)
     for row, image in enumerate(images):
         groups[hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest()].append(row)
@@ -248,7 +248,7 @@ def _check_folder(path):
 
 
 def _find(folder):
-    """Return the image files below a folder in order, and how many pictures of each ending are left out."""
+    """Return the image files below a folder in order, and how many images of each ending are left out."""
     readable, found = _readable(), [(file, _kind(file)) for file in _walk(folder)]
     images = [file for file, kind in found if kind in readable]
     rest = Counter(kind for _, kind in found if kind not in readable)
@@ -260,7 +260,7 @@ def _find(folder):
 
 
 def _readable():
-    """Return the endings of pictures that Pillow can read here, those of its plug-ins included."""
+    """Return the endings of images that Pillow can read here, those of its plug-ins included."""
     formats = Image.registered_extensions()
     able = [ending for ending in _SUFFIXES if formats.get(ending) in Image.OPEN]
     # Pillow registers this format even where it was built without the library that reads it.
@@ -294,7 +294,7 @@ def _entries(folder):
 
 
 def _kind(file):
-    """Return as what a file is counted: a link to nothing, the ending of a picture, or nothing."""
+    """Return as what a file is counted: a link to nothing, the ending of an image, or nothing."""
     if not os.path.exists(file):
         return _BROKEN
     return file.suffix.lower() if file.suffix.lower() in _SUFFIXES + _FOREIGN else ""
@@ -306,7 +306,7 @@ def _count(left_out):
 
 
 def _say_left_out(left_out, folder):
-    """Return the warning about pictures that are left out, if any are."""
+    """Return the warning about images that are left out, if any are."""
     if not left_out:
         return None
     total = sum(left_out.values())

@@ -3,7 +3,9 @@
 import gzip
 import io
 import re
+import xml.etree.ElementTree as xml
 from weakref import WeakKeyDictionary
+from xml.sax.saxutils import escape
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -87,12 +89,135 @@ def as_svg(figure):
     svg = _shorten(svg)
     scale = figure.dpi / 96  # pixels of a page to an inch
     return re.sub(
-        r'(width|height)="([\d.]+)pt"', lambda size: f'{size[1]}="{float(size[2]) * scale:.2f}pt"', svg, count=2
+        r"(width|height)='([\d.]+)pt'", lambda size: f"{size[1]}='{float(size[2]) * scale:.2f}pt'", svg, count=2
     )
 
 
 def _shorten(svg):
-    """Return a drawing in one line, for a notebook's file keeps one for each, with places to a hundredth of a point."""
-    svg = re.sub(r"\s+(?=[<\s])", "", svg.replace("\n", " "))
-    places = re.compile(r"\d+\.\d{3,}")
-    return re.sub(r' [dxy]="[^"]*"', lambda part: places.sub(lambda place: f"{float(place[0]):.2f}", part[0]), svg)
+    """Return a drawing that looks the same in fewer letters: a notebook's file keeps one for each, in one line.
+
+    Places are rounded to a hundredth of a point, paths go on from where they are, and what shows nothing is left out.
+    Attributes stand in single quotes, which a notebook's file need not escape.
+    """
+    root = xml.fromstring(svg)
+    for part in root.findall(f"{_SVG}metadata"):
+        root.remove(part)
+    _clean(root, set(_USED.findall(svg)))
+    return f"<?xml version='1.0' encoding='utf-8'?>{_write(root)}"
+
+
+_SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
+_USED = re.compile(r"""#([\w-]+)['")]""")  # names that something refers to
+_NUMBER = re.compile(r"-?\d*\.?\d+")
+_STEP = re.compile(r"([A-Za-z])([^A-Za-z]*)")
+_SIZES = {"M": 2, "L": 2, "Q": 4, "C": 6}  # numbers that a command of a path takes
+
+
+def _clean(part, used):
+    """Shorten an element and all in it."""
+    if part.tag != f"{_SVG}style":
+        part.text = None
+    part.tail = None
+    part.attrib = {name: _value(name, value) for name, value in part.attrib.items() if name != "id" or value in used}
+    if part.tag == f"{_SVG}use" and (place := re.fullmatch(r"translate\((\S+) (\S+)\)", part.get("transform", ""))):
+        del part.attrib["transform"]
+        part.attrib |= {name: number for name, number in zip("xy", place.groups(), strict=True) if number != "0"}
+    for child in part:
+        _clean(child, used)
+    # a group that says nothing gives way to what it holds
+    held = [child if child.tag != f"{_SVG}g" or child.attrib else list(child) for child in part]
+    part[:] = [one for each in held for one in (each if isinstance(each, list) else [each])]
+    _style_once(part)
+
+
+def _style_once(group):
+    """Give a group of copies, which is all that it holds, the style that they share."""
+    copies = [child for child in group if child.tag == f"{_SVG}use"]
+    styles = {child.get("style", "") for child in copies}
+    alone = all(child.tag == f"{_SVG}defs" for child in group if child not in copies)
+    # opacity is of a group as a whole; a style that is inherited would also reach a path in defs
+    if group.tag != f"{_SVG}g" or len(copies) < 2 or not alone or len(styles) > 1 or "style" in group.attrib:
+        return
+    if (style := styles.pop()) and not re.search(r"(^|;)opacity", style):
+        group.set("style", style)
+        for child in copies:
+            del child.attrib["style"]
+
+
+def _value(name, value):
+    """Return a shorter attribute."""
+    if name == "style":
+        return value.replace(": ", ":").replace("; ", ";").strip("; ")
+    if name in (_LINK, "id", "clip-path"):
+        return value.replace("DejaVuSans-", "D")
+    if name == "d":
+        return _path(value)
+    if name in ("x", "y"):
+        return _rounded(value)
+    if name == "transform" and not value.startswith("scale"):
+        moves, scale, factors = value.partition("scale")  # factors, such as that of a font's size, are not rounded
+        return _rounded(moves) + scale + re.sub(r"(?<!\d)0\.", ".", factors)
+    return value
+
+
+def _rounded(text):
+    """Return a text with its numbers rounded to hundredths."""
+    return _NUMBER.sub(lambda number: _place(round(float(number[0]) * 100)), text)
+
+
+def _place(hundredths):
+    """Return a number of hundredths as a text."""
+    text = f"{hundredths / 100:.2f}".rstrip("0").rstrip(".")
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def _path(text):
+    """Return a path whose steps are told from where the one before ended; Matplotlib tells all places."""
+    at = start = (0, 0)
+    steps = []
+    for command, numbers in _STEP.findall(text):
+        places = [round(float(number) * 100) for number in _NUMBER.findall(numbers)]
+        if command not in _SIZES and command != "z":
+            return text  # shortened already
+        for i in range(0, len(places), _SIZES.get(command, 1)):
+            part = places[i : i + _SIZES[command]]
+            steps.append(_step(command if steps else "M", part, at if steps else (0, 0)))
+            at = tuple(part[-2:])
+            start = at if command == "M" else start
+        if command == "z":
+            steps.append(("z", ""))
+            at = start
+    return _join(steps)
+
+
+def _step(command, places, at):
+    """Return the letter and the numbers of a step from `at` to places: x, y, and before them those it bends towards."""
+    change = [place - at[i % 2] for i, place in enumerate(places)]
+    if command == "L" and 0 in change:
+        letter, change = ("v", change[1:]) if change[0] == 0 else ("h", change[:1])
+    else:
+        letter = command if at == (0, 0) and command == "M" else command.lower()
+    texts = [_place(number) for number in change]
+    return letter, texts[0] + "".join(text if text.startswith("-") else f" {text}" for text in texts[1:])
+
+
+def _join(steps):
+    """Return steps as one text; a letter is not said again."""
+    text, last = "", None
+    for letter, numbers in steps:
+        same = letter == last and letter != "z"
+        text += (" " if same and not numbers.startswith("-") else "" if same else letter) + numbers
+        last = {"M": "L", "m": "l"}.get(letter, letter)
+    return text
+
+
+def _write(part):
+    """Return an element as text, attributes in single quotes."""
+    spaces = " xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink'"
+    names = {_LINK: "xlink:href"}
+    quoted = {name: escape(value, {"'": "&apos;"}) for name, value in part.attrib.items()}
+    attributes = "".join(f" {names.get(name, name)}='{value}'" for name, value in quoted.items())
+    tag = part.tag.removeprefix(_SVG)
+    inside = escape(part.text or "") + "".join(map(_write, part))
+    start = f"<{tag}{spaces if tag == 'svg' else ''}{attributes}"
+    return f"{start}>{inside}</{tag}>" if inside else f"{start}/>"

@@ -372,7 +372,7 @@ def check_logits(name, network):
 
 
 def check_float32(name, network):
-    """Raise a ValueError if a layer of a network computes in float16: small gradients would vanish without a word."""
+    """Raise a ValueError if a layer of a network computes in float16: small gradients would silently vanish."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):
             check_float32(name, layer)

@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
-from scipy import special
+from scipy import ndimage, special
 
 from helpers import autoencoders
 from helpers.checks import check_array, check_choice, check_images, check_integer, check_kind, check_number
 from helpers.datasets import Mixture
 
 FAR = 1e6  # squared distance from 0, in variances, beyond which squared distances lose more than six of 16 digits
+_SSIM_WINDOW = 11  # pixels
 _BLOCK = 250  # rows at a time, where a matrix of all pairs, or a copy of all images, would be large
 CLASSIFIER_PATH = Path(__file__).with_name("data") / "digit_classifier.keras"
 
@@ -188,7 +189,7 @@ def frechet_digit_distance(images_a, images_b):
     """Return the Fréchet distance of two sets of digits on the features of this book's own classifier.
 
     It is *not* the Fréchet Inception distance (FID) of the literature: other network, other features, other scale.
-    The two must never stand in one column.
+    Never list the two in one column.
 
     Parameters
     ----------
@@ -531,6 +532,46 @@ def psnr(images, reconstructions):
     if not errors.min():
         raise ValueError(f"reconstructions: image {errors.argmin()} is an exact copy, expected none: leave copies out.")
     return float(-10 * np.log10(errors).mean())
+
+
+def ssim(images, others):
+    """Return the structural similarity of each image to another, from local means, contrasts and correlation.
+
+    (2 μ_a μ_b + c₁)(2 σ_ab + c₂) / ((μ_a² + μ_b² + c₁)(σ_a² + σ_b² + c₂)), with moments under a Gaussian window of
+    11 × 11 pixels, averaged over the places where the window lies inside the image, and over the channels.
+
+    Parameters
+    ----------
+    images, others : array_like of shape (n, height, width, channels)
+        Levels in [0, 1], n >= 1; height and width at least 11.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        1 for equal images, less for others; it can be negative.
+
+    References
+    ----------
+    Wang et al. (2004), "Image Quality Assessment: From Error Visibility to Structural Similarity", whose constants are
+    used: σ = 1.5, c₁ = 0.01², c₂ = 0.03².
+    """
+    images = np.float64(check_array("images", images, shape=(None,) * 4, low=0, high=1, least=1))
+    others = np.float64(check_array("others", others, shape=images.shape, low=0, high=1))
+    edge = _SSIM_WINDOW // 2
+    if min(images.shape[1:3]) < _SSIM_WINDOW:
+        found = " × ".join(map(str, images.shape[1:3]))
+        raise ValueError(f"images: got {found} pixels, expected at least {_SSIM_WINDOW} × {_SSIM_WINDOW}.")
+
+    def mean(values):
+        """Return the local means."""
+        smooth = ndimage.gaussian_filter(values, (0, 1.5, 1.5, 0), radius=(0, edge, edge, 0))
+        return smooth[:, edge:-edge, edge:-edge]
+
+    mean_a, mean_b = mean(images), mean(others)
+    spread = mean(images**2) - mean_a**2 + mean(others**2) - mean_b**2
+    shared = mean(images * others) - mean_a * mean_b
+    light = (2 * mean_a * mean_b + 0.01**2) / (mean_a**2 + mean_b**2 + 0.01**2)
+    return (light * (2 * shared + 0.03**2) / (spread + 0.03**2)).mean(axis=(1, 2, 3))
 
 
 def sharpness(images):

@@ -302,7 +302,7 @@ def _check_known(name, texts, places):
 
 
 def film(frames, alt, unit="step"):
-    """Return pictures as a film with a play button and a slider, which needs no kernel; it does not start by itself.
+    """Return pictures as a film with a play button and a slider, which needs no kernel; it starts only when played.
 
     Parameters
     ----------

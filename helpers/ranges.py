@@ -144,7 +144,7 @@ def _run(program, ranges):
 
 
 def _look(known, operand):
-    """Return the range of a variable, or of a number that stands in the program."""
+    """Return the range of a variable, or of a constant of the program."""
     if hasattr(operand, "val"):
         return float(np.min(operand.val)), float(np.max(operand.val))
     return known.get(operand, _UNBOUNDED)

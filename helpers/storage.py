@@ -170,7 +170,7 @@ def load_weights(path, *, mend=_MEND):
     path : str or pathlib.Path
         The ``.npz`` file.
     mend : str, optional
-        What the error says one can do.
+        The remedy that the error names.
 
     Returns
     -------

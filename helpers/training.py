@@ -209,8 +209,8 @@ class Backup(keras.callbacks.Callback):
     """Keep the state of a run after each epoch, from which the same ``fit`` goes on after a kill at any moment.
 
     Keras's ``BackupAndRestore`` writes weights and the number of the epoch into two files: a run that is killed between
-    the two repeats an epoch, and says nothing. Here the name of the one file holds the number and a checksum, as HDF5
-    would load flipped bits without a word, and a file gets its name when it is whole.
+    the two silently repeats an epoch. Here the name of the one file holds the number and a checksum, as HDF5
+    would silently load flipped bits, and a file gets its name when it is whole.
 
     Parameters
     ----------

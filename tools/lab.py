@@ -9,8 +9,11 @@ Usage: python -m tools.lab [--sources] [options of JupyterLab]      (as `make la
 import argparse
 import hashlib
 import json
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 from nbformat.sign import NotebookNotary
@@ -29,6 +32,8 @@ SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True},
 }
+# Of the server of the copy; see `keep_figures`.
+HOOK = "--ContentsManager.pre_save_hook=tools.lab.keep_figures"
 
 
 def digest(content):
@@ -115,6 +120,35 @@ def settings(folder):
     return folder
 
 
+def keep_figures(model, path, contents_manager, **_):
+    """Keep the figures that were not run in a notebook that is saved: a hook, which the server calls before it saves.
+
+    JupyterLab saves the state of those alone that have run; the others would be errors when it is opened again.
+    """
+    file = Path(contents_manager.root_dir, path.strip("/"))
+    if model.get("type") != "notebook" or not model.get("content") or not file.exists():
+        return
+    before = json.loads(file.read_bytes())["metadata"].get("widgets", {}).get(readers.WIDGET_STATE)
+    if before:
+        widgets = model["content"]["metadata"].setdefault("widgets", {})
+        saved = widgets.setdefault(readers.WIDGET_STATE, {**before, "state": {}})["state"]
+        for name in shown(model["content"]) - saved.keys():
+            saved.update(with_parts(name, before["state"]))
+
+
+def shown(notebook):
+    """Return the identifiers of the figures that the outputs of a notebook show."""
+    outputs = [output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    return {data[readers.WIDGET_VIEW]["model_id"] for data in outputs if readers.WIDGET_VIEW in data}
+
+
+def with_parts(name, states):
+    """Return the saved state of a figure and of those that it refers to; nothing where there is none."""
+    found = {name: states[name]} if name in states else {}
+    parts = re.findall(r'"IPY_MODEL_(\w+)"', json.dumps(found))
+    return found | {part: states[part] for part in parts if part in states}
+
+
 def on_copy():
     """Bring the copy up to date, say what stayed, and return JupyterLab's options for it."""
     if stale(readers.EDITION, ROOT):
@@ -125,6 +159,7 @@ def on_copy():
         f"--ServerApp.root_dir={LAB}",
         f"--LabApp.default_url=/lab/tree/{readers.CONTENTS}",
         f"--LabApp.app_settings_dir={settings(ROOT / '_build' / 'lab')}",
+        HOOK,
     ]
 
 
@@ -135,6 +170,7 @@ def main(arguments=None):
     chosen, rest = parser.parse_known_args(arguments)
     on_sources = [f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/book"]
     options = on_sources if chosen.sources else on_copy()
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))  # for `HOOK`
     sys.exit(subprocess.call([sys.executable, "-m", "jupyter", "lab", *options, *rest]))
 
 

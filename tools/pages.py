@@ -30,6 +30,25 @@ def notebooks(root=ROOT):
     return [name for name in pages(root) if name.suffix == ".ipynb"]
 
 
+def chapters_by_part(root=ROOT):
+    """List the parts of the table of contents that hold notebooks.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that holds ``_toc.yml``.
+
+    Returns
+    -------
+    list of tuple
+        The part's name, empty where it has none, and its notebooks relative to `root`.
+    """
+    toc = yaml.safe_load((Path(root) / "_toc.yml").read_text(encoding="utf-8"))
+    named = [(part.get("caption", ""), [Path(name) for name in _files(part)]) for part in toc.get("parts", [toc])]
+    found = [(name, [path for path in paths if path.suffix == ".ipynb"]) for name, paths in named]
+    return [(name, paths) for name, paths in found if paths]
+
+
 def _files(node):
     """Yield each value of a key ``file`` or ``root``, depth first."""
     if isinstance(node, list):

@@ -1,6 +1,6 @@
-"""Make the two pictures that stand outside the notebooks: the landing page's and the README's.
+"""Make the two images outside the notebooks: the landing page's and README's, and the card of links to the book.
 
-Usage: python -m tools.pictures      (after `make book`, whose page it takes the README's from)
+Usage: python -m tools.pictures      (after `make book`, whose first page is on the card)
 """
 
 import base64

@@ -13,7 +13,8 @@ from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from tools.pages import notebooks
+from tools.pages import chapters_by_part, notebooks
+from tools.prose import paragraphs
 
 CLAIM = "application/vnd.book.claim+json"
 RUN = "application/vnd.book.run+json"
@@ -42,6 +43,8 @@ KINDS = {
 }
 EXERCISE_COLUMNS = ["chapter", "exercise", "five minutes", "changes the experiment", "own data", "answers back"]
 EXERCISE = re.compile(r"^```\{exercise-start\} *(.*)\n((?::.*\n)*)((?:.*\n)*?)```\{exercise-end\}", re.MULTILINE)
+# What a chapter says at its top, and how the table of chapters names it.
+PROMISE = re.compile(r"\*\*You will (do|learn)\*\*: (.+)")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 logger = logging.getLogger(__name__)
 
@@ -272,6 +275,39 @@ class ExercisesDirective(TableDirective):
         return [self.table(EXERCISE_COLUMNS, rows)]
 
 
+def promises(source):
+    """Return what a chapter says at its top: kind, "do" or "learn", → a sentence that begins with a capital."""
+    found = filter(None, (PROMISE.match(part.raw) for part in paragraphs(source)))
+    return {promise[1]: promise[2][0].upper() + promise[2][1:] for promise in found}
+
+
+def running_time(path):
+    """Return how long a committed notebook ran, in words of a table."""
+    return "".join(f"{run['seconds']:.0f}\N{NO-BREAK SPACE}s" for run in records(path, RUN))
+
+
+class ChaptersDirective(TableDirective):
+    """The directive ``{chapters} do`` or ``{chapters} learn``: what each chapter promises, and how long it runs."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Return the table; the page is built anew when a chapter has changed."""
+        kind = self.arguments[0]
+        if kind not in ("do", "learn"):
+            raise self.error(f"chapters: got {kind!r}, expected do or learn.")
+        root, rows = Path(self.env.srcdir), []
+        for part, paths in chapters_by_part(root):
+            rows += [[f"**{part}**", "", ""]] if part else []
+            for path in paths:
+                for file in (path, path.with_suffix(".md")):
+                    self.env.note_dependency(str(file))
+                promised = promises((root / path).with_suffix(".md").read_text(encoding="utf-8"))
+                chapter = f"{{doc}}`/{path.with_suffix('').as_posix()}`"
+                rows.append([chapter, promised.get(kind, ""), running_time(root / path)])
+        return [self.table(["chapter", f"you will {kind}", "runs in"], rows)]
+
+
 def alternative(state):
     """Return the HTML that stands for an interactive figure where no script runs."""
     words = html.escape(f"{state['title']}. {state['alt']} It needs JavaScript.")
@@ -355,6 +391,7 @@ def setup(app):
     """Register with Sphinx; the event comes at every build, also one that finds no page changed."""
     app.add_directive("claims", StatusDirective)
     app.add_directive("exercises", ExercisesDirective)
+    app.add_directive("chapters", ChaptersDirective)
     app.add_directive("live-figure", LiveFigureDirective)
     app.connect("doctree-read", add_kinds)
     app.connect("doctree-read", add_noscript)

@@ -1,4 +1,4 @@
-"""Checks of a reader's answers: each says right, or what came and what is off, and never shows the solution."""
+"""Checks of a reader's answers: each says right, or what it got and what is wrong, and never shows the solution."""
 
 import difflib
 import importlib

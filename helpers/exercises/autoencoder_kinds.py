@@ -180,14 +180,14 @@ def _warm_up(answer):
 
 @exercise("ex-vae-own-tiny")
 def _own_tiny(answer):
-    """Compare with Gauss-Hermite quadrature, after a look at the sum over all pictures."""
+    """Compare with Gauss-Hermite quadrature, after a look at the sum over all images."""
     t, shares = np.polynomial.hermite_e.hermegauss(120)
     for frequencies in ([0.5, 1, 1.5], [0.3, 2]):
         pictures = np.stack(np.meshgrid(*[[0, 1]] * len(frequencies)), axis=-1).reshape(-1, len(frequencies))
         made = [call(answer, np.array(frequencies), picture) for picture in pictures]
         made = numbers(made, shape=(len(pictures),), what="log p(x)")
         total = np.exp(made).sum()
-        that(np.isclose(total, 1, atol=1e-3), f"the probabilities of all pictures add up to {total:.4g}.")
+        that(np.isclose(total, 1, atol=1e-3), f"the probabilities of all images add up to {total:.4g}.")
         logits = 3 * np.sin(np.outer(t, frequencies))  # (120, d)
         likelihood = np.exp(logits @ pictures.T - np.logaddexp(0, logits).sum(axis=1)[:, None])
         same(made, np.log(shares @ likelihood / shares.sum()), rtol=1e-3, what="log p(x)")

@@ -75,7 +75,7 @@ def _sigmoid(a):
 
 @exercise("math-constant")
 def _constant(answer, mean, C):
-    """Compare the two losses of the best constant picture with the pixels' variances and entropies."""
+    """Compare the two losses of the best constant image with the pixels' variances and entropies."""
     squared, cross = parts(answer, "squared error a digit", "cross-entropy a pixel")
     same(squared, np.trace(C), rtol=5e-3, what="squared error", hint="It is the sum over a digit's pixels.")
     inner = mean[(mean > 0) & (mean < 1)]

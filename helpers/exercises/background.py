@@ -6,6 +6,88 @@ import numpy as np
 
 from helpers.exercises.comparing import Wrong, call, exercise, hinted, numbers, parts, same, that
 
+# --- A first network -------------------------------------------------------------------------------------------------
+
+
+@exercise("first-network-count")
+def _count(answer):
+    """Count the numbers of two layers and the batches of three epochs."""
+    weights, steps = parts(answer, "the weights", "the steps")
+    mistakes = {
+        "Do the biases count as well?": 2 * 784 * 32,
+        "Each output has one bias: is one of the two layers left out?": 2 * 784 * 32 + 32,
+        "That is one layer of two.": 784 * 32 + 32,
+    }
+    hinted(weights, 785 * 32 + 33 * 784, mistakes, rtol=0, what="the weights")
+    mistakes = {"Those are the steps of one epoch.": 200, "Those are epochs times digits.": 150_000}
+    hinted(steps, 600, mistakes, rtol=0, what="the steps")
+
+
+@exercise("first-network-rate")
+def _rate(answer):
+    """Descend with both weights, and search the limit by halving."""
+    limit, steps, length = parts(answer, "the highest rate", "the steps", "the length of Adam's step")
+    mistakes = {
+        "At that rate the steep weight is done after one step. Up to which rate does it shrink?": 0.01,
+        "That is the limit of the flat weight alone.": 2,
+    }
+    hinted(limit, 0.02, mistakes, rtol=1e-3, what="the highest rate")
+    w, count = 1.0, 0
+    while w > 0.01:
+        w, count = w - 0.01 * w, count + 1
+    mistakes = {
+        "That is at the whole rate. What is half of it?": np.ceil(np.log(0.01) / np.log(0.98)),
+        "That is to 10%, not to 1%.": np.ceil(np.log(0.1) / np.log(0.99)),
+        "Which of the two weights is the slow one?": 1,
+    }
+    hinted(steps, count, mistakes, rtol=0, atol=1, what="the steps")
+    hint = "Write down m and v after one step, and divide. What is left of the gradient?"
+    same(length, 0.01, rtol=1e-3, what="the length of Adam's first step", hint=hint)
+
+
+@exercise("first-network-relu")
+def _relu(answer):
+    """Compare with JAX's gradient at random weights, and with what usual mistakes return."""
+    random = np.random.default_rng(0)
+    w, x, y = random.normal(size=25), random.uniform(-2, 2, (32, 1)), random.normal(size=(32, 1))
+
+    def predicted(w, activation):
+        return activation(x @ w[None, :8] + w[8:16]) @ w[16:24, None] + w[24:]
+
+    def loss(w):
+        return jnp.mean((predicted(w, jax.nn.relu) - y) ** 2)
+
+    right = np.asarray(jax.grad(loss)(jnp.asarray(w)))
+    h = np.maximum(x @ w[None, :8] + w[8:16], 0)
+    delta = 2 * (h @ w[16:24, None] + w[24:] - y) / len(x)
+    wrong_s = delta @ w[None, 16:24] * (1 - h**2)
+    through_tanh = np.concatenate([(x * wrong_s).sum(axis=0), wrong_s.sum(axis=0), right[16:]])
+    mistakes = {
+        "1 - h² is the derivative of tanh. What is that of ReLU?": through_tanh,
+        "Is it of the mean over the points, or of the sum?": len(x) * right,
+        "Where does the factor 2 come from?": right / 2,
+    }
+    hinted(call(answer, w, x, y), right, mistakes, rtol=1e-3, atol=1e-5, what="the gradient")
+
+
+@exercise("first-network-own-curve")
+def _own_curve(answer):
+    """Compare the errors with those of the constant that fits the targets best."""
+    targets, predictions = parts(answer, "the test targets", "the predictions")
+    targets, predictions = numbers(targets, what="the targets"), numbers(predictions, what="the predictions")
+    shapes = f"targets of shape {targets.shape} and predictions of shape {predictions.shape}"
+    that(targets.shape == predictions.shape, f"got {shapes}. Their difference would be an array of all pairs.")
+    that(targets.size >= 10, f"got {targets.size} targets, expected 10 at least.")
+    finite = np.isfinite(targets).all() and np.isfinite(predictions).all()
+    that(finite, "got targets or predictions that are NaN or infinite. Has the training diverged?")
+    that(targets.std() > 0, "all targets are equal.")
+    left = np.mean((predictions - targets) ** 2) / targets.var()
+    that(left > 0, "the predictions are the targets. Are those rows that the network has not seen?")
+    otherwise = f"the errors have {left:.2f} times the variance of the targets: their mean would predict as well."
+    that(left < 1, f"{otherwise} Are inputs and targets scaled, is the network trained for long enough?")
+    return f"Of the variance, {left:.0%} is left in the errors."
+
+
 # --- Keras on JAX ----------------------------------------------------------------------------------------------------
 
 # For each call, what to ask of a reader who counts it wrongly.
@@ -220,13 +302,13 @@ def _smaller_steps(answer):
 
 @exercise("what-and-why-own-picture")
 def _own_picture(answer, autoencoder, test):
-    """Redraw the picture and the test digits, and count those with a larger error."""
+    """Redraw the image and the test digits, and count those with a larger error."""
     picture, share = parts(answer, "the picture", "the share of test digits")
     picture = numbers(picture, what="the picture")
-    that(picture.shape in ((28, 28), (28, 28, 1)), f"the picture: got the shape {picture.shape}, expected (28, 28, 1).")
+    that(picture.shape in ((28, 28), (28, 28, 1)), f"the image: got the shape {picture.shape}, expected (28, 28, 1).")
     levels = f"got grey levels from {picture.min():g} to {picture.max():g}"
-    that(picture.min() >= 0 and picture.max() <= 1, f"the picture: {levels}, expected them from 0 to 1.")
-    that(picture.min() < picture.max(), "the picture is one even grey.")
+    that(picture.min() >= 0 and picture.max() <= 1, f"the image: {levels}, expected them from 0 to 1.")
+    that(picture.min() < picture.max(), "the image is an even grey.")
     digits = np.concatenate([picture.reshape(1, 784), np.asarray(test).reshape(-1, 784)]).astype("float32")
     that(((digits[1:] - digits[0]) ** 2).sum(axis=1).min() > 1e-3, "the picture is one of the test digits.")
     drawn = autoencoder.predict(digits.reshape(-1, 28, 28, 1), batch_size=1_000, verbose=0).reshape(-1, 784)

@@ -17,7 +17,7 @@ _FACTORS = {
 
 
 class Wrong(AssertionError):
-    """An answer that is not right; Jupyter shows its one line and no traceback."""
+    """An answer that is not right; Jupyter shows its one line without a traceback."""
 
     def _render_traceback_(self):
         """Return the lines that IPython shows."""

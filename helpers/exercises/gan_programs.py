@@ -40,7 +40,7 @@ def _mixture(answer):
 
 @exercise("broken-loop-real")
 def _real(answer, loop):
-    """Run the mended loop for one iteration, with stubs in place of the networks."""
+    """Run the corrected loop for one iteration, with stubs in place of the networks."""
     old, new = parts(answer, "the text to replace", "the text in its place")
     that(isinstance(old, str) and isinstance(new, str) and old, "expected two texts.")
     that(loop.count(old) == 1, f"{old!r} is in the loop {loop.count(old)} times, expected once.")
@@ -50,7 +50,7 @@ def _real(answer, loop):
     try:
         exec(loop.replace(old, new).replace("10000", "4").replace("(100)", "(1)"), names)
     except Exception as error:
-        raise Wrong(f"the mended loop raised {type(error).__name__}: {error}") from error
+        raise Wrong(f"the corrected loop raised {type(error).__name__}: {error}") from error
     that(len(notes.calls) == 2, f"D is trained {len(notes.calls)} times an iteration, expected 2.")
     _compare_labels(notes.calls)
 
@@ -108,7 +108,7 @@ def _stubs(answer):
     that(not passed, f"your check lets a step pass that {' and one that '.join(passed)}.")
     for shown in ([("fake", 0), ("real", 1)], [("real", 1), ("fake", 0)]):
         fine, error = _passes(answer, shown, asked)
-        that(fine, f"your check refuses a step that is right, and says: {error}")
+        that(fine, f"your check refuses a step that is right, with the message: {error}")
 
 
 def _passes(check, shown, asked):
@@ -132,20 +132,20 @@ def _passes(check, shown, asked):
 
 @exercise("broken-loop-own-program")
 def _own_program(answer, undefined_names):
-    """Search the learner's program for undefined names, then run it."""
-    that(isinstance(answer, str), f"got {type(answer).__name__}, expected a program as text.")
-    that("NameError" not in answer, "the program raises the error by name; let Python find it.")
+    """Search the learner's code for undefined names, then run it."""
+    that(isinstance(answer, str), f"got {type(answer).__name__}, expected code as text.")
+    that("NameError" not in answer, "the code raises the error by name; let Python find it.")
     try:
         found = undefined_names(answer)
-        that(not found, f"`undefined_names` finds {', '.join(found)}: this program does not escape it.")
+        that(not found, f"`undefined_names` finds {', '.join(found)}: this code does not escape it.")
         exec(answer, {})
     except NameError:
         return
     except Wrong:
         raise
     except Exception as error:
-        raise Wrong(f"the program stops with {type(error).__name__}: {error}, expected a NameError.") from error
-    raise Wrong("the program runs to its end, expected a NameError.")
+        raise Wrong(f"the code stops with {type(error).__name__}: {error}, expected a NameError.") from error
+    raise Wrong("the code runs to its end, expected a NameError.")
 
 
 # gans/corrected_loop
@@ -165,7 +165,7 @@ def _frozen_noise(answer):
 
 @exercise("ex-sign")
 def _sign(answer, networks, images):
-    """Take both steps anew, with a loss written with the probability of the right answer."""
+    """Repeat both steps, with a loss written with the probability of the right answer."""
     import jax
     import jax.numpy as jnp
     import keras
@@ -208,7 +208,7 @@ def _two_d_steps(answer):
     seen = np.concatenate(steps.images).reshape(-1, 784)[:, 0]
     that(len(np.unique(seen)) == len(seen), "some images come twice: each step of D should see a batch of its own.")
     noise = np.concatenate([np.asarray(z) for z in steps.noise])
-    that(len(np.unique(noise, axis=0)) == len(noise), "the same noise comes twice: draw it anew for each half step.")
+    that(len(np.unique(noise, axis=0)) == len(noise), "the same noise comes twice: draw new noise for each half step.")
     losses, *weights = parts(made, "losses", "G's weights", "D's weights")
     last = all(isinstance(one, int) for one in weights) and weights == [103, 6]
     that(last, "the weights that come back are not those of the last steps, G's first, then D's.")
@@ -257,7 +257,7 @@ def _average(answer, gan):
 
 @exercise("ex-saturation")
 def _saturation(answer):
-    """Compare two slopes with difference quotients."""
+    """Compare two derivatives with difference quotients."""
     losses = {
         "the minimax loss": lambda a: -np.logaddexp(0, a),  # log(1 - σ(a))
         "the non-saturating loss": lambda a: np.logaddexp(0, -a),
@@ -270,14 +270,14 @@ def _saturation(answer):
 
 @exercise("ex-own-loss")
 def _own_loss(answer):
-    """Look at the slopes of a learner's loss between a = −8 and a = 0."""
+    """Look at the derivatives of a learner's loss between a = −8 and a = 0."""
     logits = np.linspace(-8, 0, 17)
     values = [[float(numbers(call(answer, a + step), shape=())) for step in (-0.01, 0.01)] for a in logits]
     slopes = np.diff(values, axis=1)[:, 0] / 0.02
     that(np.isfinite(slopes).all(), "got a loss that is NaN or infinite somewhere between a = −8 and a = 0.")
     that(slopes.max() < 0, f"at a = {logits[slopes.argmax()]:.1f} the loss does not fall as the logit grows: G would "
          "learn nothing there, or to look less real.")  # fmt: skip
-    that(slopes[0] < 0.5 * slopes[-1], "it saturates: at a = −8 the slope is less than half as steep as at a = 0.")
+    that(slopes[0] < 0.5 * slopes[-1], "it saturates: at a = −8 the derivative is less than half as large as at a = 0.")
     relative = slopes * (1 + np.exp(logits))  # the non-saturating loss has the slope −1 / (1 + e^a)
     that(np.ptp(relative) > 0.02 * np.abs(relative).max(), "this is the non-saturating loss, up to a factor and a "
          "constant; write another one.")  # fmt: skip
@@ -482,16 +482,29 @@ def _teach(answer, mnist):
 
 @exercise("ex-conditional-truncate")
 def _truncate(answer):
-    """Compare with the variance of a normal distribution without its tails."""
-    from statistics import NormalDist
+    """Compare the lengths with those of normal vectors inside the ball, whose squares are chi-squared."""
+    from scipy import stats
 
-    normal = NormalDist()
-    for bound in (0.5, 1.5):
-        made = numbers(call(answer, 4_000, bound), shape=(4_000, 16), what="the styles")
-        that(np.abs(made).max() <= bound, f"with the bound {bound} a number of {np.abs(made).max():.2f} came.")
-        that(np.mean(np.abs(made) > 0.999 * bound) < 0.01, "many numbers lie at the bound: do not clip, draw anew.")
-        that(len(np.unique(made)) > made.size / 2, "many numbers occur more than once: draw each anew by itself.")
-        same(made.mean(), 0, rtol=0, atol=0.03 * bound, what="the mean", hint="Both tails are cut off.")
-        within = 2 * normal.cdf(bound) - 1
-        hint = "Inside the bound the distribution keeps the shape of the normal one."
-        same(made.var(), 1 - 2 * bound * normal.pdf(bound) / within, rtol=0.025, what="the variance", hint=hint)
+    chi2 = stats.chi2(16)
+    for radius in (2.5, 4.5):
+        made = numbers(call(answer, 4_000, radius), shape=(4_000, 16), what="the styles")
+        lengths = np.linalg.norm(made, axis=1)
+        that(
+            lengths.max() <= radius * (1 + 1e-6),
+            f"with the radius {radius} a style of length {lengths.max():.2f} came.",
+        )
+        that(np.mean(lengths > 0.9999 * radius) < 0.02, "many lengths equal the radius: do not clip, draw again.")
+        that(len(np.unique(made[:, 0])) > 3_900, "styles occur more than once: draw each independently.")
+        shares = chi2.cdf(lengths**2) / chi2.cdf(radius**2)  # uniform, if right
+        hint = "Inside the ball the density keeps the shape of the normal one; the direction has no say in the length."
+        same(np.sort(shares), np.arange(1, 4_001) / 4_001, rtol=0, atol=0.04, what="the lengths", hint=hint)
+        same(
+            made.mean(axis=0),
+            np.zeros(16),
+            rtol=0,
+            atol=0.08 * radius / 4,
+            what="the mean",
+            hint="Any direction is as likely.",
+        )
+        spread = (made / lengths[:, None]).var(axis=0)
+        same(spread, np.full(16, 1 / 16), rtol=0.12, what="the directions", hint="Any direction is as likely.")

@@ -45,7 +45,7 @@ def _afterwards(answer, model, images):
     for name, part in zip(names, parts(answer, *names), strict=True):
         drawn = numbers(part, shape=(5_000, 2), what=name)
         copied = np.isin(drawn[:, 0].astype("float32"), codes[:, 0].astype("float32")).mean()
-        that(copied < 0.5, f"{name}: these are codes of the training digits, and not drawn anew.")
+        that(copied < 0.5, f"{name}: these are codes of the training digits, not new samples.")
         standard = np.linalg.solve(root, (drawn - codes.mean(axis=0)).T)
         that(np.abs(standard.mean(axis=1)).max() < 0.15, f"{name}: their mean is not that of the codes.")
         off = np.abs(np.cov(standard) - np.eye(2)).max()
@@ -100,7 +100,7 @@ def _information(codes):
 
 @exercise("your-own-data-near-copies")
 def _near_copies(answer):
-    """Hide near copies among new rows, in light and in dark pictures."""
+    """Hide near copies among new rows, in light and in dark images."""
     random = np.random.default_rng(0)
     for light in (1.0, 0.02):
         train, test = light * random.random((60, 50)), light * random.random((40, 50))
@@ -111,7 +111,7 @@ def _near_copies(answer):
         that(found.shape == (12,), f"got the shape {found.shape} for 12 new rows, expected one truth value for each.")
         that(np.isin(found, (0, 1)).all(), "got numbers, expected True or False for each new row.")
         missed, wrong = (copied & (found == 0)).sum(), (~copied & (found == 1)).sum()
-        where = "" if light == 1 else " in dark pictures: does the threshold come from the test images?"
+        where = "" if light == 1 else " in dark images: does the threshold come from the test images?"
         that(not np.array_equal(found, ~copied), f"True and False are exchanged{where}.")
         that(not missed and not wrong, f"{missed} of 4 near copies are missed, {wrong} of 8 others are taken for one"
              f"{where or '.'}")  # fmt: skip
@@ -155,11 +155,11 @@ def _own_fault(answer, pictures, features):
     """Apply the fault to one half, and measure its distance from the other half by each kind of features."""
     before = np.array(pictures)
     faulty = call(answer, pictures)
-    that(np.array_equal(before, pictures), "your function changes the pictures that it gets: work on a copy.")
-    faulty = numbers(faulty, shape=before.shape, what="the faulty pictures").astype("float32")
-    that(np.isfinite(faulty).all() and faulty.min() >= 0 and faulty.max() <= 1, "the faulty pictures: got grey levels "
+    that(np.array_equal(before, pictures), "your function changes the images that it gets: work on a copy.")
+    faulty = numbers(faulty, shape=before.shape, what="the faulty images").astype("float32")
+    that(np.isfinite(faulty).all() and faulty.min() >= 0 and faulty.max() <= 1, "the faulty images: got grey levels "
          f"from {faulty.min():.3g} to {faulty.max():.3g}, expected 0 to 1. Does clip(0, 1) help?")  # fmt: skip
-    that(np.abs(faulty - before).max() > 1e-3, "the pictures are as they were.")
+    that(np.abs(faulty - before).max() > 1e-3, "the images are unchanged.")
     order = np.random.default_rng(11).permutation(len(before))
     half, other = np.array_split(order, 2)
     seen = {}

@@ -1,4 +1,4 @@
-"""Class-conditional GANs: ordinary GANs of pairs, an image and its label, which networks see side by side in a row."""
+"""Class-conditional GANs: networks of two inputs, and the rows of image and label in which a GAN of pairs sees them."""
 
 import math
 
@@ -26,7 +26,7 @@ class OneHotOfLargest(keras.layers.Layer):
     """Replaces the numbers of a row by 1 for the largest and 0 for the others.
 
     Of normal numbers it makes a class drawn uniformly at random. It leaves a one-hot row as it is, and no gradient
-    passes through: behind it, a penalty on D's slope does not make D forget the label.
+    passes through: behind it, a penalty on D's gradient does not make D forget the label.
     """
 
     def call(self, rows):
@@ -276,3 +276,146 @@ def _discriminator(units, activation, classes, pixels):
     embedding = keras.layers.Dense(units[-1], use_bias=False)(label)
     fit = keras.layers.Dot(axes=1)([x, embedding])
     return keras.Model(rows, keras.layers.Add()([keras.layers.Dense(1)(x), fit]), name="discriminator")
+
+
+# --- Networks of two inputs ------------------------------------------------------------------------------------------
+
+INTO_GENERATOR, INTO_DISCRIMINATOR = ("concatenation", "normalisation"), ("concatenation", "projection")
+
+
+def two_input_networks(
+    into_generator="concatenation",
+    into_discriminator="projection",
+    style_dim=16,
+    generator_units=(128, 256),
+    discriminator_units=(256, 128),
+    activation="relu",
+    classes=CLASSES,
+    image_shape=IMAGE_SHAPE,
+):
+    """Return G([z, y]) and D([x, y]) of dense layers, which get the label in one of two ways each.
+
+    Parameters
+    ----------
+    into_generator : {"concatenation", "normalisation"}, default="concatenation"
+        One-hot beside z; or as scale and shift behind each layer normalisation, a pair of vectors for each class.
+    into_discriminator : {"concatenation", "projection"}, default="projection"
+        One-hot beside the pixels; or as a vector whose product with the last hidden layer is added to the logit.
+    style_dim : int, default=16
+        Normal numbers in z.
+    generator_units, discriminator_units : sequence of int
+        Hidden units, layer by layer, with the activation; in G layer normalisation comes before it. At least one layer.
+    activation : str, default="relu"
+        Keras name of the hidden activation.
+    classes : int, default=10
+        How many there are.
+    image_shape : tuple, default=(28, 28, 1)
+        Height, width and channels.
+
+    Returns
+    -------
+    generator, discriminator : keras.Model
+        Styles (n, style_dim) and labels (n,) → images (n, *image_shape) in (0, 1); images and labels → logits (n, 1).
+
+    References
+    ----------
+    Mirza and Osindero (2014), "Conditional Generative Adversarial Nets"; Dumoulin et al. (2017), "A Learned
+    Representation for Artistic Style"; Miyato and Koyama (2018), "cGANs with Projection Discriminator".
+    """
+    check_choice("into_generator", into_generator, INTO_GENERATOR)
+    check_choice("into_discriminator", into_discriminator, INTO_DISCRIMINATOR)
+    style_dim = check_integer("style_dim", style_dim, low=1)
+    generator_units = check_each("generator_units", generator_units, check_integer, least=1, low=1)
+    discriminator_units = check_each("discriminator_units", discriminator_units, check_integer, least=1, low=1)
+    check_activation("activation", activation)
+    classes = check_integer("classes", classes, low=2, high=_MOST_CLASSES)
+    image_shape = tuple(check_each("image_shape", image_shape, check_integer, least=1, low=1))
+    normalise = _conditional_norm if into_generator == "normalisation" else _plain_norm
+    generator = _two_input_generator(style_dim, generator_units, activation, classes, image_shape, normalise)
+    project = into_discriminator == "projection"
+    return generator, _two_input_discriminator(discriminator_units, activation, classes, image_shape, project)
+
+
+def _two_input_generator(style_dim, units, activation, classes, image_shape, normalise):
+    """Return G([z, y])."""
+    z, y = keras.Input((style_dim,)), keras.Input((), dtype="int32")
+    x = z if normalise is _conditional_norm else keras.layers.Concatenate()([z, _one_hot_layer(classes)(y)])
+    for size in units:
+        x = keras.layers.Activation(activation)(normalise(keras.layers.Dense(size)(x), y, classes))
+    image = keras.layers.Dense(math.prod(image_shape), activation="sigmoid")(x)
+    return keras.Model([z, y], keras.layers.Reshape(image_shape)(image), name="generator")
+
+
+def _two_input_discriminator(units, activation, classes, image_shape, project):
+    """Return D([x, y])."""
+    x, y = keras.Input(image_shape), keras.Input((), dtype="int32")
+    hidden = keras.layers.Flatten()(x)
+    if not project:
+        hidden = keras.layers.Concatenate()([hidden, _one_hot_layer(classes)(y)])
+    for size in units:
+        hidden = keras.layers.Dense(size, activation=activation)(hidden)
+    logit = keras.layers.Dense(1)(hidden)
+    if project:
+        fit = keras.layers.Dot(axes=1)([hidden, keras.layers.Embedding(classes, units[-1])(y)])
+        logit = keras.layers.Add()([logit, fit])
+    return keras.Model([x, y], logit, name="discriminator")
+
+
+def _one_hot_layer(classes):
+    """Return the layer labels (n,) → one-hot rows (n, classes)."""
+    return keras.layers.CategoryEncoding(classes, output_mode="one_hot")
+
+
+def _plain_norm(x, y, classes):
+    """Return normalised rows, with one scale and shift for all classes."""
+    return keras.layers.LayerNormalization()(x)
+
+
+def _conditional_norm(x, y, classes):
+    """Return normalised rows, with a scale and a shift for each class."""
+    scale = keras.layers.Embedding(classes, x.shape[-1], embeddings_initializer="ones")(y)
+    shift = keras.layers.Embedding(classes, x.shape[-1], embeddings_initializer="zeros")(y)
+    normalised = keras.layers.LayerNormalization(center=False, scale=False)(x)
+    return keras.layers.Add()([keras.layers.Multiply()([normalised, scale]), shift])
+
+
+def side_by_side(generator, discriminator, classes=CLASSES):
+    """Return networks of rows, which `ConditionalGAN` trains, made of G([z, y]) and D([x, y]), which learn with them.
+
+    Parameters
+    ----------
+    generator : keras.Model
+        Maps styles (n, style_dim) and labels (n,), integers, to images.
+    discriminator : keras.Model
+        Maps images and labels to logits (n, 1).
+    classes : int, default=10
+        How many there are, as both networks were built for.
+
+    Returns
+    -------
+    generator, discriminator : keras.Model
+        As `conditional_networks` returns them. No gradient reaches the label of a row.
+    """
+    classes = check_integer("classes", classes, low=2, high=_MOST_CLASSES)
+    style_dim, image_shape = _shapes_of_two(generator, discriminator)
+    pixels = math.prod(image_shape)
+    latents, rows = keras.Input((classes + style_dim,)), keras.Input((pixels + classes,))
+    label = OneHotOfLargest()(latents[:, :classes])
+    image = keras.layers.Reshape((pixels,))(generator([latents[:, classes:], ops.argmax(label, axis=-1)]))
+    seen = keras.layers.Reshape(image_shape)(rows[:, :pixels])
+    logits = discriminator([seen, ops.argmax(rows[:, pixels:], axis=-1)])
+    whole = keras.Model(latents, keras.layers.Concatenate()([image, label]), name="generator_of_rows")
+    return whole, keras.Model(rows, logits, name="discriminator_of_rows")
+
+
+def _shapes_of_two(generator, discriminator):
+    """Return the size of z and the shape of an image, or raise a ValueError unless both networks have two inputs."""
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        shapes = getattr(network, "input_shape", None) if isinstance(network, keras.Model) else None
+        if not isinstance(shapes, list) or [len(shape) for shape in shapes[1:]] != [1]:
+            expected = "expected a keras.Model of two inputs, the second a label for each row, keras.Input(())"
+            raise ValueError(f"{name}: got {shapes or type(network).__name__}, {expected}.")
+    made, judged = generator.output_shape[1:], discriminator.input_shape[0][1:]
+    if made != judged:
+        raise ValueError(f"discriminator: its images have shape {judged}, but the generator makes {made}.")
+    return generator.input_shape[0][-1], made

@@ -1,4 +1,4 @@
-"""The losses of adversarial games as plain functions of logits, and the penalties on a discriminator's slope.
+"""The losses of adversarial games as plain functions of logits, and the penalties on a discriminator's gradient.
 
 Every loss is a function ``(real_logits, fake_logits) -> scalar`` of D's logits on a real and on a fake batch, arrays
 of shape (n,) or (n, 1), to be *minimised* by the network that it is named after. A relativistic loss pairs the two by
@@ -42,7 +42,7 @@ def minimax_generator_loss(real_logits, fake_logits):
     Returns
     -------
     scalar array, in nats
-        −log 2 when D answers 1/2; its slope vanishes where D is sure that the batch is fake.
+        −log 2 when D answers 1/2; its derivative vanishes where D is sure that the batch is fake.
 
     References
     ----------

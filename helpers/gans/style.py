@@ -200,7 +200,7 @@ class Normalise(keras.layers.Layer):
 
 
 def rows(latents, noise, second=None, normal=NEVER):
-    """Return what a generator of `style_networks` draws of: latents, what to mix them with, and noise, side by side.
+    """Return the inputs of a generator of `style_networks`: latents, latents to mix them with, and noise, side by side.
 
     Parameters
     ----------

@@ -205,7 +205,7 @@ class Run {
     return { seen, lines: this.loop.iterate({ latents, real, fresh }, on, seen) };
   }
 
-  // What the program would show.
+  // What the code would show.
   samples() {
     const made = rows(this.networks.generator.forward(this.fixed, SHOWN), this.size);
     return this.on.has("D19") ? made.map((image) => image.map(Math.trunc)) : made; // as astype("uint8") does
@@ -276,7 +276,7 @@ class Images {
     let top = 0;
     seen.piles.forEach((pile, label) => {
       const none = pile.length ? "" : ": nothing";
-      top = this.drawSheet(context, width, colours, top, `Handed to D with the label ${label}${none}`, this.some(pile));
+      top = this.drawSheet(context, width, colours, top, `Given to D with the label ${label}${none}`, this.some(pile));
     });
     if (on.has("D20")) {
       this.drawSheet(context, width, colours, top, `Samples, one strip of ${this.size} × ${SHOWN}`, []);
@@ -353,7 +353,7 @@ function addPictures(figure, run, player) {
   const usual = spread(run.digits);
   let changes; // of the networks, when the picture was drawn
   figure.canvas({
-    label: "What D was handed with the labels 0 and 1 in the last iteration, and samples of G at the same latents",
+    label: "What D was given with the labels 0 and 1 in the last iteration, and samples of G at the same latents",
     ratio: 0.6,
     draw: player.timed((context, width, height, colours) => {
       const samples = run.samples();

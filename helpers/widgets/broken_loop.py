@@ -24,10 +24,10 @@ class BrokenLoop(Figure):
 
     title = Unicode("The published loop and its defects").tag(sync=True)
     alt = Unicode(
-        "The source's training loop at work on small digits, with networks of a quarter of its widths. A checkbox "
+        "A GAN's training loop at work on small digits, with networks of a quarter of the full widths. A checkbox "
         "switches each of seven defects on and off while it runs. Shown are the images that the discriminator was "
-        "handed with the labels 0 and 1, samples of the generator at the same latents, the losses beside log 2, and "
-        "bars for how far the weights of both networks have moved since the start."
+        "given with the labels 0 and 1, samples of the generator from the same latents, the losses compared with log "
+        "2, and bars for how far the weights of both networks have moved since the start."
     ).tag(sync=True)
     recipe = Dict(RECIPE).tag(sync=True)
     digits = Bytes().tag(sync=True)

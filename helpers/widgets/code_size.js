@@ -67,7 +67,7 @@ function drawErrors(axes, means, seen, size, colours) {
 function describe(size, means, seen) {
   const of = (errors) => decimal(errors[size - 1], 1);
   return (
-    `${size === 1 ? "1 number" : `${size} numbers`} for 784 pixels. Squared error of this digit: ` +
+    `${size === 1 ? "1 unit" : `${size} units`} for 784 pixels. Squared error of this digit: ` +
     `${of(seen.pca.errors)} by PCA, ${of(seen.autoencoder.errors)} by the autoencoder; mean of all test digits: ` +
     `${of(means.pca)} and ${of(means.autoencoder)}.`
   );
@@ -86,7 +86,7 @@ function render({ model, el }) {
   let seen;
 
   figure.canvas({
-    label: "The digit, what PCA makes of it, and what the autoencoder makes of it",
+    label: "The digit, and its reconstructions by PCA and by the autoencoder",
     ratio: 0.355,
     least: 120,
     draw(context, width, height, colours) {
@@ -115,7 +115,7 @@ function render({ model, el }) {
   });
 
   figure.slider({
-    label: "Numbers in the code",
+    label: "Size of the code",
     min: 1,
     max: most,
     step: 1,

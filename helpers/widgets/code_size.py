@@ -17,10 +17,10 @@ class CodeSize(Figure):
     numbers (Rippel et al. 2014, "Learning Ordered Representations with Nested Dropout").
     """
 
-    title = Unicode("How many numbers a digit needs").tag(sync=True)
+    title = Unicode("How many units a digit needs").tag(sync=True)
     alt = Unicode(
-        "A test digit beside two reconstructions of it, by PCA and by an autoencoder, from a code of 1 to 64 numbers "
-        "that a slider sets. Below them both methods' squared error over the size of the code, for this digit and as "
+        "A test digit and two reconstructions of it, by PCA and by an autoencoder, from a code of 1 to 64 units, "
+        "which a slider sets. Below them the squared error of both over the size of the code, for this digit and as "
         "the mean of all test digits."
     ).tag(sync=True)
     autoencoder_layers, components_layers = (List().tag(sync=True) for _ in range(2))

@@ -90,7 +90,7 @@ class Request {
     const [first, second] = this.along.map((value) => decimal(value, 1));
     return (
       `Asked for a ${this.digit}. Style: ${Math.round(100 * this.share)}% of the way from A to B, ${first} along ` +
-      `direction 1 and ${second} along direction 2. Ink: ${decimal(100 * ink, 1)}% of the picture; its axis ` +
+      `direction 1 and ${second} along direction 2. Ink: ${decimal(100 * ink, 1)}% of the image; its axis ` +
       `leans ${decimal(Math.abs(lean), 0)}° to the ${lean < 0 ? "left" : "right"}.`
     );
   }
@@ -125,7 +125,7 @@ function addPictures(figure, request) {
   });
 
   const row = figure.canvas({
-    label: "All ten digits in this style. Press one, or its button.",
+    label: "All ten digits in this style. Click one, or use its button.",
     ratio: 0.15,
     draw(context, width, height, colours) {
       const size = Math.min(width / CLASSES - 2, height - 16);

@@ -23,9 +23,9 @@ class DigitsOnRequest(Figure):
 
     title = Unicode("Digits on request").tag(sync=True)
     alt = Unicode(
-        "A digit drawn by a class-conditional GAN, large, and all ten digits in the same style. One asks for a class, "
-        "moves the style along the two directions that change the picture most, by dragging a dot or by sliders, and "
-        "mixes two random styles. Below stand the class, the style, the share of ink and how far the digit leans."
+        "A digit drawn by a class-conditional GAN, large, and all ten digits in the same style. You choose a class, "
+        "move the style along the two directions that change the image most, by dragging a dot or with sliders, and "
+        "mix two random styles. Below are the class, the style, the share of ink and the slant of the digit."
     ).tag(sync=True)
     layers = List().tag(sync=True)
     weights = Bytes().tag(sync=True)

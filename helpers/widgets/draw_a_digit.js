@@ -125,7 +125,7 @@ function addField(figure, sketch, into) {
 function addAnswers(figure, sketch, into) {
   const pixels = new Pixels();
   figure.canvas({
-    label: "What the networks get, what the autoencoder redraws, and the difference of the two",
+    label: "The networks' input, the autoencoder's reconstruction, and the difference of the two",
     ratio: 0.39,
     least: 100,
     into,
@@ -140,19 +140,19 @@ function addAnswers(figure, sketch, into) {
     },
   });
   figure.canvas({
-    label: "The code: 32 numbers as bars",
+    label: "The code: 32 units as bars",
     ratio: 0.18,
     least: 62,
     into,
     draw(context, width, height, colours) {
       const { code } = sketch.seen;
       const end = Math.max(1, ...code.map(Math.abs));
-      drawName(context, `code: 32 numbers, here up to ${decimal(end, 1)}`, colours);
+      drawName(context, `code: 32 units, here up to ${decimal(end, 1)}`, colours);
       drawBars(context, code, colours.green, [-end, end], width, height - 20);
     },
   });
   figure.canvas({
-    label: "How likely the classifier holds each of the ten digits",
+    label: "The classifier's probability for each of the ten digits",
     ratio: 0.26,
     least: 90,
     into,

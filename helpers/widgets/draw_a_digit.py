@@ -11,13 +11,13 @@ from helpers.widgets.base import Figure
 
 
 class DrawADigit(Figure):
-    """A drawing of 28 × 28 pixels, its code, what an autoencoder makes of the code, and what a classifier says."""
+    """A drawing of 28 × 28 pixels, its code, the autoencoder's reconstruction, and a classifier's probabilities."""
 
-    title = Unicode("Draw a digit, see it redrawn").tag(sync=True)
+    title = Unicode("Draw a digit, see it reconstructed").tag(sync=True)
     alt = Unicode(
-        "A field of 28 by 28 pixels to draw on by pointer or by keys. Beside it what goes into an autoencoder, what "
-        "comes out, the difference of the two, the code of 32 numbers between them, and how likely a classifier holds "
-        "each of the ten digits. Buttons bring a digit from the test set, a letter, noise or an empty field."
+        "A field of 28 by 28 pixels to draw on with a pointer or the keys. Beside it the input of an autoencoder, its "
+        "output, their difference, the code of 32 units between them, and a classifier's probability for each of the "
+        "ten digits. Buttons load a digit from the test set, a letter, noise or an empty field."
     ).tag(sync=True)
     autoencoder_layers, classifier_layers = (List().tag(sync=True) for _ in range(2))
     autoencoder_weights, classifier_weights, digits = (Bytes().tag(sync=True) for _ in range(3))
@@ -45,6 +45,6 @@ def _traits():
 @functools.cache
 def digit_bytes():
     """Return the first test digit of each class, 0 to 9, as bytes of 784 grey levels each."""
-    mnist = datasets.load_mnist()
-    first = [np.flatnonzero(mnist.test_labels == label)[0] for label in range(10)]
-    return np.round(255 * mnist.test_images[first]).astype("uint8").tobytes()
+    images, labels = datasets.load_mnist_bytes("test")
+    first = [np.flatnonzero(labels == label)[0] for label in range(10)]
+    return images[first].tobytes()

@@ -92,7 +92,7 @@ function render({ model, el }) {
   const pixels = new Pixels();
 
   const map = figure.canvas({
-    label: "The plane of latents, each number a digit's code. Drag the ring, use the sliders, or the arrow keys.",
+    label: "The plane of latents, each numeral a digit's code. Drag the ring, use the sliders, or the arrow keys.",
     ratio: 1,
     draw(context, width, height, colours) {
       const { codes, labels, view } = chosen();

@@ -17,10 +17,10 @@ class LatentExplorer(Figure):
 
     title = Unicode("A map of digits to explore").tag(sync=True)
     alt = Unicode(
-        "A plane of two latents with a dot for each of 500 digits, coloured by pairs of classes and named by digits, "
-        "and beside it the picture that a decoder makes of the point one drags, or moves by sliders or arrow keys. The "
-        "decoder is that of an autoencoder, of a variational autoencoder or of a GAN. Words below say which digits lie "
-        "nearest to the point."
+        "A plane of two latents with a dot for each of 500 digits, coloured by pairs of classes and labelled with the "
+        "digit, and beside it the image that a decoder draws at a point, which you move by dragging, with sliders or "
+        "with arrow keys. The decoder is that of an autoencoder, of a variational autoencoder or of a GAN. A text "
+        "below says which digits are nearest to the point."
     ).tag(sync=True)
     decoders = Dict(help="name → layers, weights (base64 by anywidget's buffers), codes and labels").tag(sync=True)
 

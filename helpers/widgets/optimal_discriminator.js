@@ -80,7 +80,7 @@ const MEAN = { min: -5, max: 5 };
 const WIDTH = { min: 0.2, max: 2 };
 const SHARE = { min: 0, max: 1 };
 const EXAMPLES = {
-  "Three piles": [
+  "Three modes": [
     { means: [-2, 1.5], widths: [0.8, 0.8], share: 0.4 },
     { means: [0, 3], widths: [1, 1], share: 1 },
   ],
@@ -88,7 +88,7 @@ const EXAMPLES = {
     { means: [-3, -3], widths: [0.5, 0.5], share: 1 },
     { means: [3, 3], widths: [0.5, 0.5], share: 1 },
   ],
-  "A pile lost": [
+  "A lost mode": [
     { means: [-2, 2], widths: [0.5, 0.5], share: 0.5 },
     { means: [-2, 2], widths: [0.5, 0.5], share: 1 },
   ],
@@ -121,8 +121,8 @@ class Scene {
     return this.curves.map((at) => at[name]);
   }
 
-  // The piles of a density that have a share.
-  piles(name) {
+  // The modes of a density that have a share.
+  modes(name) {
     return [0, 1].filter((i) => sharesOf(this.densities[name])[i] > 0);
   }
 
@@ -130,9 +130,9 @@ class Scene {
     return Math.exp(logDensity(this.densities[name].means[i], this.densities[name]));
   }
 
-  // The pile whose dot is nearest to a point of the plot, unless all are far.
-  pileAt(x, y) {
-    const dots = ["p", "q"].flatMap((name) => this.piles(name).map((i) => ({ name, i })));
+  // The mode whose dot is nearest to a point of the plot, unless all are far.
+  modeAt(x, y) {
+    const dots = ["p", "q"].flatMap((name) => this.modes(name).map((i) => ({ name, i })));
     const far = ({ name, i }) =>
       Math.hypot(this.axes.px(this.densities[name].means[i]) - x, this.axes.py(this.peak(name, i)) - y);
     const nearest = dots.reduce((best, dot) => (far(dot) < far(best) ? dot : best));
@@ -166,7 +166,7 @@ function addPlots(figure, scene) {
         axes.line(xs, scene.column(name), colour);
         const radius = name === scene.edited ? 7 : 5;
         const { means } = scene.densities[name];
-        for (const i of scene.piles(name)) axes.dot(means[i], scene.peak(name, i), colour, radius);
+        for (const i of scene.modes(name)) axes.dot(means[i], scene.peak(name, i), colour, radius);
       }
       axes.legend(["p(x), real", colours.real], ["q(x), generated", colours.fake]);
     },
@@ -225,10 +225,10 @@ function addControls(figure, scene, update) {
     return () => slider.set(of()[key]);
   };
   const sliders = [
-    control("Share of pile 1", SHARE, one, "share", (value) => `${Math.round(100 * value)}%`),
+    control("Share of mode 1", SHARE, one, "share", (value) => `${Math.round(100 * value)}%`),
     ...[0, 1].flatMap((i) => [
-      control(`Mean of pile ${i + 1}`, MEAN, () => one().means, i),
-      control(`Width of pile ${i + 1}`, WIDTH, () => one().widths, i),
+      control(`Mean of mode ${i + 1}`, MEAN, () => one().means, i),
+      control(`Width of mode ${i + 1}`, WIDTH, () => one().widths, i),
     ]),
   ];
 
@@ -257,15 +257,15 @@ function render({ model, el }) {
     figure.button({ label, press, into: row });
   }
 
-  // -- the pointer: a dot is moved sideways, and up to make its pile narrower --
+  // -- the pointer: a dot is moved sideways, and up to make its mode narrower --
 
   let held = null;
   figure.drag(upper, {
     touch: "pan-y",
     down(x, y) {
-      const pile = scene.pileAt(x, y);
-      if (!pile) return false;
-      held = { ...pile, y, width: scene.densities[pile.name].widths[pile.i] };
+      const mode = scene.modeAt(x, y);
+      if (!mode) return false;
+      held = { ...mode, y, width: scene.densities[mode.name].widths[mode.i] };
       edit(held.name);
       return true;
     },

@@ -16,10 +16,10 @@ class OptimalDiscriminator(Figure):
 
     title = Unicode("The best discriminator of two densities").tag(sync=True)
     alt = Unicode(
-        "Three plots over x: the density p of real points and q of generated ones, both to be moved; the best "
-        "discriminator p / (p + q) between them; the push that generated points get from the saturating and from the "
-        "non-saturating loss. Below them the numbers: the Jensen-Shannon divergence, the value of the game and both "
-        "mean pushes."
+        "Three plots over x: the densities p of real and q of generated points, both of which can be moved; the best "
+        "discriminator p / (p + q) between them; and the push that generated points get from the saturating and from "
+        "the non-saturating loss. Below are the Jensen-Shannon divergence, the value of the game and the mean of each "
+        "push."
     ).tag(sync=True)
     p = Dict({"means": [-2.0, 1.5], "widths": [0.8, 0.8], "share": 0.4}).tag(sync=True)
     q = Dict({"means": [0.0, 3.0], "widths": [1.0, 1.0], "share": 1.0}).tag(sync=True)

@@ -21,10 +21,11 @@ class PointGAN(Figure):
 
     title = Unicode("A GAN in the plane, trained here").tag(sync=True)
     alt = Unicode(
-        "A square with real points and the points of a generator, which learns beside a discriminator while one "
-        "watches: the colour of the ground is the discriminator's answer, arrows show where its slope pulls the "
-        "generated points, a net of lines shows how the generator bends the plane of its latents. Data, loss, penalty, "
-        "learning rate and who learns can be chosen. Below it stand the losses and how many modes are covered."
+        "A square with real points and the points of a generator, which is trained with a discriminator while you "
+        "watch: the background colour is the discriminator's output, arrows show where its gradient pulls the "
+        "generated points, and a net of lines shows how the generator bends the plane of its latents. Data, loss, "
+        "penalty, learning rate and which network learns can be chosen. Below are the losses and the number of modes "
+        "covered."
     ).tag(sync=True)
     mixtures = Dict(TARGETS).tag(sync=True)
     start = Dict({"data": "ring", "loss": "relativistic", "penalty": "R1 + R2", "gamma": 0.1, "rate": 0.001}).tag(

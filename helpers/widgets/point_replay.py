@@ -14,10 +14,10 @@ class PointReplay(Figure):
 
     title = Unicode("Recorded runs of GANs in the plane").tag(sync=True)
     alt = Unicode(
-        "A square with real points and 200 points that a generator made of the same latents at 24 moments of its "
-        "training, which one plays or moves through. Below it two curves over the steps: the share of the modes that "
-        "is covered, and the share of points of high quality. The real points with the way to train, and the seed, can "
-        "be chosen."
+        "A square with real points and 200 points that a generator drew from the same latents at 24 moments of its "
+        "training, which you can play or step through. Below are two curves over the steps: the share of the modes "
+        "that is covered, and the share of points of high quality. The real points with the method of training, and "
+        "the seed, can be chosen."
     ).tag(sync=True)
     runs = List(help="of each run its name, mixture and seed, and lists of steps, modes and quality").tag(sync=True)
     points = Bytes(help="run by run, moment by moment: x and y as 8-bit integers, `edge` as 127").tag(sync=True)

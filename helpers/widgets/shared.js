@@ -198,7 +198,8 @@ export class Figure {
   }
 
   paint() {
-    if (!this.colours) this.readColours();
+    // Outside the document, where JupyterLab makes an output at times, there is no style to read: read it again later.
+    if (!this.colours?.ink) this.readColours();
     for (const { canvas, draw, width, height } of this.canvases) {
       if (!width) continue;
       const context = canvas.getContext("2d");

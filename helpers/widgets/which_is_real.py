@@ -21,10 +21,10 @@ class WhichIsReal(Figure):
 
     title = Unicode("Which is real? Thirty clicks").tag(sync=True)
     alt = Unicode(
-        "Two digits side by side, one written by a hand and one drawn by a generator that can be chosen. One says by a "
-        "click, an arrow key or a button which is the real one, thirty times. Then the share of right answers is shown "
-        "with its 95% interval, beside the half that guessing gives, and so are the drawn digits that were taken for "
-        "real. It can only be done by eye; nothing that is clicked leaves the page."
+        "Two digits side by side, one written by hand and one drawn by a generator that you choose. With a click, an "
+        "arrow key or a button you say which is the real one, thirty times. Then the share of right answers is shown "
+        "with its 95% interval, compared with the half that guessing gives, together with the drawn digits that you "
+        "took for real. The test can only be done by eye; your clicks do not leave the page."
     ).tag(sync=True)
     names = List(help="of the generators").tag(sync=True)
     images = Bytes(help="real digits, then those of each generator; 4 bits a pixel").tag(sync=True)
@@ -38,9 +38,9 @@ class WhichIsReal(Figure):
 @functools.cache
 def _traits():
     """Return the values of the traits that hold the digits."""
-    test = datasets.load_mnist().test_images
+    test, _ = datasets.load_mnist_bytes("test")
     rows = np.random.default_rng(0).permutation(len(test))[:REAL]
-    digits = [test[rows].reshape(-1, 784), *map(draw, GENERATORS)]
+    digits = [datasets.scale_pixels(test[rows]).reshape(-1, 784), *map(draw, GENERATORS)]
     counts = {"real": REAL, "drawn": DRAWN}
     return {"names": list(GENERATORS), "images": b"".join(map(pack_images, digits)), **counts}
 
@@ -85,7 +85,7 @@ def _best():
 GENERATORS = {
     "improved GAN": functools.partial(_recipe, "improved", gans.improved_networks),
     "best GAN": _best,
-    "source's GAN": functools.partial(_recipe, "source", gans.source_networks),
+    "collapsed GAN": functools.partial(_recipe, "source", gans.source_networks),
 }
 
 

@@ -5,8 +5,8 @@ import re
 from tools.pages import ROOT
 
 FOLDER = ROOT / "book" / "appendix"
-PLACE = re.compile(r'\{doc\}`([^`]+)`((?:(?:, | and )".+?"(?=[,;:.)]| and | \||$| \())*)', re.MULTILINE)
-NAMED = re.compile(r'(?:, | and )"(.+?)"(?=, "| and "|$)')
+PLACE = re.compile(r"\{doc\}`([^`]+)`((?:(?:, | and )\{ref\}`[\w-]+`)*)")
+NAMED = re.compile(r"\{ref\}`([\w-]+)`")
 
 
 def text(name):
@@ -21,8 +21,13 @@ def entries(name):
 
 
 def places(name):
-    """Return (target, section headings) of each {doc} link of a page."""
+    """Return (target, labels of sections) of each {doc} link of a page and the {ref} links right after it."""
     return [(target, NAMED.findall(names)) for target, names in PLACE.findall(text(name))]
+
+
+def sections(target):
+    """Return the labels of the sections of a {doc} target."""
+    return set(re.findall(r"^\(([\w-]+)\)=\n#+ ", source(target).read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def source(target):

@@ -280,7 +280,7 @@ def test_every_control_is_reached_by_the_tab_key(open_figure, figure):
 def test_densities_move_by_keys(open_figure):
     page = open_figure(OptimalDiscriminator())
     before = picture(page)
-    page.get_by_label("Mean of pile 1").focus()
+    page.get_by_label("Mean of mode 1").focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     assert picture(page) != before
@@ -299,7 +299,7 @@ def test_densities_move_by_a_finger(open_figure):
     before = picture(page)
     swipe(page, peak, (peak[0] + width / 4, peak[1]))
     assert picture(page) != before
-    assert page.get_by_label("Mean of pile 1").evaluate("slider => slider.value") == "3"
+    assert page.get_by_label("Mean of mode 1").evaluate("slider => slider.value") == "3"
 
 
 def choose(page, label, key):
@@ -401,3 +401,18 @@ def test_page_of_the_book_shows_its_figures(browser, site, path):
     assert views > 0
     expect(page.locator(".book-figure .words:not(:empty)")).to_have_count(views)
     page.close()
+
+
+def test_colours_are_read_again_where_a_frame_came_while_the_figure_was_outside_the_document(open_figure):
+    page = open_figure(OptimalDiscriminator())
+    before = picture(page)
+    page.evaluate("""async () => {
+      const figure = document.querySelector('canvas').closest('.screen').parentElement;
+      const place = figure.parentElement;
+      figure.remove();
+      document.documentElement.setAttribute('data-theme', 'light');  // makes the figure forget its colours
+      for (let i = 0; i < 5; i++) await new Promise(requestAnimationFrame);
+      place.append(figure);
+      for (let i = 0; i < 5; i++) await new Promise(requestAnimationFrame);
+    }""")
+    assert picture(page) == before

@@ -125,7 +125,7 @@ def test_digit_is_drawn_with_a_finger_and_the_buttons_fill_the_field(open_figure
 
 def test_code_size_follows_the_keys(open_figure):
     page = open_figure(CodeSize())
-    page.get_by_role("slider", name="Numbers in the code").focus()
+    page.get_by_role("slider", name="Size of the code").focus()
     page.keyboard.press("End")
     many = numbers(page)
     page.keyboard.press("Home")
@@ -140,7 +140,7 @@ def test_code_size_follows_the_keys(open_figure):
 
 def test_a_finger_cuts_the_code(open_figure):
     page = open_figure(CodeSize(), has_touch=True, viewport={"width": 360, "height": 900})
-    slider = page.get_by_role("slider", name="Numbers in the code")
+    slider = page.get_by_role("slider", name="Size of the code")
     slider.tap()  # in its middle
     middle, before = numbers(page), picture(page)
     assert 28 <= middle[0] <= 37

@@ -11,6 +11,7 @@ from helpers.widgets.code_size import CodeSize
 from helpers.widgets.digits_on_request import DigitsOnRequest
 from helpers.widgets.draw_a_digit import DrawADigit
 from helpers.widgets.latent_explorer import LatentExplorer
+from helpers.widgets.learn_a_curve import LearnACurve
 from helpers.widgets.optimal_discriminator import OptimalDiscriminator
 from helpers.widgets.point_gan import PointGAN
 from helpers.widgets.point_replay import PointReplay
@@ -22,11 +23,12 @@ from tools.pages import pages
 # How a key changes a figure's picture: the control's role and name, the key, and the event at which it acts.
 KEYS = {
     BrokenLoop: ("checkbox", "D20", "Space", "keyup"),
-    CodeSize: ("slider", "Numbers in the code", "ArrowRight", "keydown"),
+    CodeSize: ("slider", "Size of the code", "ArrowRight", "keydown"),
     DigitsOnRequest: ("slider", "Direction 1", "ArrowRight", "keydown"),
+    LearnACurve: ("checkbox", "Each hidden unit", "Space", "keyup"),
     LatentExplorer: ("slider", "Across", "ArrowRight", "keydown"),
     DrawADigit: ("application", "The field to draw on", "ArrowUp", "keydown"),
-    OptimalDiscriminator: ("slider", "Mean of pile 1", "ArrowRight", "keydown"),
+    OptimalDiscriminator: ("slider", "Mean of mode 1", "ArrowRight", "keydown"),
     PointGAN: ("checkbox", "Net of G", "Space", "keyup"),
     PointReplay: ("slider", "Moment", "ArrowLeft", "keydown"),
     WhichIsReal: ("button", "Left is real", "Enter", "keydown"),

@@ -70,8 +70,8 @@ def test_a_guesser_is_told_so_and_may_start_anew(open_figure, pairs):  # noqa: F
     assert "which lies inside it" in words(page)
     page.get_by_role("button", name="Start anew").press("Enter")
     assert words(page).startswith("Pair 1 of 30")
-    choose(page, "Generator", "s")
-    assert "Pair 1 of 30, with the source's GAN." in words(page)
+    choose(page, "Generator", "c")
+    assert "Pair 1 of 30, with the collapsed GAN." in words(page)
 
 
 def test_a_finger_answers_on_the_digit(open_figure):  # noqa: F811

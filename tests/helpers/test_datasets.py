@@ -62,6 +62,15 @@ def test_only_bytes_have_an_idx_hash():
         datasets.idx_md5(np.zeros((2, 2), "int64"))
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_published_bytes_are_those_that_are_scaled(mnist, split):
+    pixels, labels = datasets.load_mnist_bytes(split)
+    count = len(pixels) - 10_000 * (split == "train")
+    scaled = getattr(mnist, f"{split}_images")
+    assert np.array_equal(datasets.scale_pixels(pixels[:count]), scaled)
+    assert np.array_equal(labels[:count], getattr(mnist, f"{split}_labels"))
+
+
 def test_a_missing_file_says_what_to_do(tmp_path):
     with pytest.raises(RuntimeError, match=r"is missing\. Restore it with `git checkout"):
         datasets.load_mnist(path=tmp_path / "mnist.npz")

@@ -25,7 +25,7 @@ from hypothesis.extra import numpy as hnp
 from matplotlib.figure import Figure
 
 import helpers
-from helpers import autoencoders, datasets, diffusion, gans, metrics, results, storage, training
+from helpers import autoencoders, convolutional, datasets, diffusion, gans, metrics, results, storage, training
 from helpers.gans import conditional, hybrids
 
 pytestmark = pytest.mark.slow
@@ -117,6 +117,7 @@ INTERNAL = {
     "widgets.base.Figure": "its subclasses; traitlets checks their traits",
     "widgets.base.script": "figures, with the names of their files",
     "widgets.latent_explorer.small_decoder": "the figure, with the name of a network that stored.load_decoder checks",
+    "widgets.learn_a_curve.LearnACurve": "a reader, without arguments; traitlets checks the traits",
     "widgets.optimal_discriminator.OptimalDiscriminator": "a reader, without arguments; traitlets checks the traits",
     "widgets.point_gan.PointGAN": "a reader, without arguments; traitlets checks the traits",
     "widgets.point_replay.name_of": "the figure, with an entry of a stored result",
@@ -165,6 +166,8 @@ ROWS, MORE = fixed(RNG.normal(size=(2, 7, 2)).astype("float32"))
 COLUMN, LOGITS, LOWER = fixed(RNG.random((3, 7, 1), dtype="float32"))
 TIMES = fixed(np.linspace(0.1, 0.9, 7, dtype="float32"))
 LABELS = fixed(np.arange(6) % 3)
+LARGE = fixed(RNG.random((2, 12, 12, 3), dtype="float32"))
+COLOURS = fixed(RNG.random((4, 8, 8, 3), dtype="float32"))
 RING, SCHEDULE = datasets.ring(), diffusion.Schedule()
 NEXT = np.random.default_rng(1)
 KEEP = tempfile.TemporaryDirectory(prefix="fuzz-")
@@ -206,6 +209,7 @@ MAKERS = {
     "autoencoders.VariationalAutoencoder": lambda: autoencoders.VariationalAutoencoder(
         *autoencoders.vae_networks(2, 4, input_dim=12)
     ),
+    "convolutional.ColourVAE": lambda: convolutional.ColourVAE(made("colour_encoder"), made("colour_decoder")),
     "datasets.Mixture": lambda: RING,
     "datasets.ShuffledBatches": lambda: datasets.ShuffledBatches(GREY, 2),
     "diffusion.Diffusion": lambda: diffusion.Diffusion(made("denoiser")),
@@ -220,6 +224,10 @@ MAKERS = {
     ),
     "pair_maker": lambda: small_pair()[0],
     "pair_judge": lambda: small_pair()[1],
+    "two_maker": lambda: small_two()[0],
+    "colour_encoder": lambda: convolutional.encoder((8, 8, 3), outputs=4, width=2),
+    "colour_decoder": lambda: convolutional.decoder((8, 8, 3), inputs=2, width=2, activation="linear"),
+    "two_judge": lambda: small_two()[1],
     "training.Line": lambda: training.Line("step 0"),
     "denoiser": lambda: diffusion.denoising_network(2, width=4, blocks=1),
     "figure": lambda: Figure().subplots().figure,  # not pyplot's, in which others would draw too
@@ -242,6 +250,13 @@ MAKERS = {
 def small_pair():
     """Return networks of pairs: four pixels and three classes."""
     return conditional.conditional_networks(2, (3,), (3,), classes=3, image_shape=(2, 2, 1))
+
+
+@functools.cache
+def small_two():
+    """Return networks of two inputs, four pixels and one of three classes."""
+    sizes = dict(style_dim=2, generator_units=(3,), discriminator_units=(3,), classes=3, image_shape=(2, 2, 1))
+    return conditional.two_input_networks(**sizes)
 
 
 @functools.cache
@@ -301,6 +316,17 @@ CASES = {
     "likelihoods.normal_log_density": lambda: dict(z=ROWS, mean=MORE, log_variance=MORE),
     "autoencoders.residual_autoencoder": lambda: dict(width=3, blocks=1, code_dim=2, input_dim=4),
     "autoencoders.vae_networks": lambda: dict(latent_dim=2, width=3, images=GREY, input_dim=12),
+    "convolutional.ColourVAE": lambda: dict(
+        encoder=made("colour_encoder"), decoder=made("colour_decoder"), kl_weight=0.5, seed=0
+    ),
+    "convolutional.ColourVAE.reconstruct": lambda: dict(images=COLOURS),
+    "convolutional.ColourVAE.sample": lambda: dict(count=2, seed=0),
+    "convolutional.autoencoder": lambda: dict(shape=(8, 8, 3), code_dim=2, width=2),
+    "convolutional.decoder": lambda: dict(shape=(8, 8, 3), inputs=2, width=2, activation="sigmoid"),
+    "convolutional.encoder": lambda: dict(shape=(8, 8, 3), outputs=2, width=2),
+    "convolutional.patch_discriminator": lambda: dict(shape=(8, 8, 3), width=2),
+    "convolutional.unet": lambda: dict(shape=(8, 8, 3), width=2, activation="sigmoid", skips=True),
+    "convolutional.vae_networks": lambda: dict(shape=(8, 8, 3), latent_dim=2, width=2),
     "checks.check_activation": lambda: dict(name="activation", activation="relu"),
     "checks.check_array": lambda: dict(name="array", array=ROWS, shape=(None, 2)),
     "checks.check_choice": lambda: dict(name="value", value="a", choices=("a", "b")),
@@ -334,6 +360,19 @@ CASES = {
         image_shape=(2, 2, 1),
     ),
     "gans.conditional.one_hot": lambda: dict(labels=LABELS, count=6, classes=10),
+    "gans.conditional.side_by_side": lambda: dict(
+        generator=made("two_maker"), discriminator=made("two_judge"), classes=3
+    ),
+    "gans.conditional.two_input_networks": lambda: dict(
+        into_generator="normalisation",
+        into_discriminator="concatenation",
+        style_dim=2,
+        generator_units=(3,),
+        discriminator_units=(3,),
+        activation="relu",
+        classes=3,
+        image_shape=(2, 2, 1),
+    ),
     "gans.conditional.pair": lambda: dict(images=DIGITS, labels=LABELS[:4], classes=10, image_shape=(28, 28, 1)),
     "gans.style.LearnedConstant": lambda: dict(units=3),
     "gans.style.MixStyles": lambda: dict(layers=4, share=0.5),
@@ -367,6 +406,7 @@ CASES = {
     "datasets.grid": lambda: dict(side=2, spacing=1.0, std=0.1),
     "datasets.idx_md5": lambda: dict(array=BYTES),
     "datasets.load_mnist": lambda: dict(validation_size=10, path=datasets.MNIST_PATH),
+    "datasets.load_mnist_bytes": lambda: dict(split="test", path=datasets.MNIST_PATH),
     "datasets.ring": lambda: dict(modes=3, radius=1.0, std=0.1),
     "datasets.scale_pixels": lambda: dict(pixels=BYTES),
     "datasets.shift_images": lambda: dict(images=DIGITS, rng=NEXT, reach=1),
@@ -501,6 +541,7 @@ CASES = {
     "metrics.neighbour_metrics": lambda: dict(real=ROWS, fake=MORE, k=2, inclusive=False),
     "metrics.parzen_log_likelihood": lambda: dict(samples=ROWS, points=MORE, sigma=0.5),
     "metrics.predict_labels": lambda: dict(images=DIGITS),
+    "metrics.ssim": lambda: dict(images=LARGE, others=LARGE[::-1]),
     "metrics.psnr": lambda: dict(images=GREY, reconstructions=REDRAWN),
     "metrics.sharpness": lambda: dict(images=DIGITS),
     "metrics.squared_error": lambda: dict(images=GREY, reconstructions=REDRAWN),

@@ -535,3 +535,49 @@ def test_look_is_features_and_labels_in_one_go():
     assert features.dtype == "float64"
     assert np.array_equal(features, metrics.features(images))
     assert np.array_equal(labels, metrics.predict_labels(images))
+
+
+def test_ssim_is_the_published_formula():
+    rng = np.random.default_rng(0)
+    a, b = rng.random((2, 2, 13, 12, 3))
+    at = np.arange(-5, 6)
+    bell = np.exp(-(at**2) / (2 * 1.5**2))
+    window = np.outer(bell, bell) / bell.sum() ** 2
+    expected = np.zeros((2, 3, 2, 3))
+    for i, row, column, channel in np.ndindex(*expected.shape):
+        x, y = (one[i, row : row + 11, column : column + 11, channel] for one in (a, b))
+        mean_x, mean_y = (window * x).sum(), (window * y).sum()
+        variances = (window * (x - mean_x) ** 2).sum() + (window * (y - mean_y) ** 2).sum()
+        covariance = (window * (x - mean_x) * (y - mean_y)).sum()
+        light = (2 * mean_x * mean_y + 1e-4) / (mean_x**2 + mean_y**2 + 1e-4)
+        expected[i, row, column, channel] = light * (2 * covariance + 9e-4) / (variances + 9e-4)
+    assert np.allclose(metrics.ssim(a, b), expected.mean(axis=(1, 2, 3)), atol=1e-6)
+
+
+def test_ssim_knows_damage():
+    rng = np.random.default_rng(0)
+    image = np.zeros((1, 32, 32, 3))
+    image[:, 8:24, 8:24] = (1, 0.5, 0)
+    noisy = [np.clip(image + rng.normal(0, sigma, image.shape), 0, 1) for sigma in (0, 0.05, 0.2)]
+    values = [metrics.ssim(image, each)[0] for each in noisy]
+    assert values[0] == 1
+    assert values[0] > values[1] > values[2]
+    assert metrics.ssim(image, 1 - image)[0] < 0.2
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 8, 32, 3)), r"^images: got 8 × 32 pixels, expected at least 11 × 11"),
+        (np.zeros((2, 32, 32)), r"^images: got shape"),
+        (np.full((2, 32, 32, 3), 2.0), r"^images: got values"),
+    ],
+)
+def test_ssim_checks_the_images(images, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.ssim(images, images)
+
+
+def test_ssim_needs_as_many_others():
+    with pytest.raises(ValueError, match=r"^others: got shape \(1, 32, 32, 3\), expected \(2, 32, 32, 3\)"):
+        metrics.ssim(np.zeros((2, 32, 32, 3)), np.zeros((1, 32, 32, 3)))

@@ -13,7 +13,7 @@ FLOORS = (
     {"results", "training", "plots"},
     {"guards"},
     {"autoencoders", "diffusion", "gans"},
-    {"metrics", "widgets"},
+    {"convolutional", "metrics", "widgets"},
     {"exercises"},
 )
 ALL = {path.relative_to(ROOT / "helpers") for path in (ROOT / "helpers").rglob("*.py")}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_server.services.contents.filemanager import FileContentsManager
 from nbformat import v4
 from nbformat.sign import NotebookNotary
 
@@ -94,6 +95,35 @@ def test_jupyterlab_neither_asks_about_news_nor_looks_for_them_and_saves_figures
     chosen = json.loads((lab.settings(tmp_path) / "overrides.json").read_text())
     assert chosen["@jupyterlab/apputils-extension:notification"] == {"fetchNews": "false", "checkForUpdates": False}
     assert chosen["@jupyter-widgets/jupyterlab-manager:plugin"] == {"saveState": True}
+
+
+def with_figure(*states, shows="f"):
+    """Return a notebook that shows a figure, with the state of some models."""
+    view = {lab.readers.WIDGET_VIEW: {"model_id": shows}}
+    notebook = v4.new_notebook(cells=[v4.new_code_cell("", id="a", outputs=[v4.new_output("display_data", data=view)])])
+    parts = {"layout": "IPY_MODEL_l", "_esm": "script"}
+    state = {name: {"model_name": name, "state": parts if name == "f" else {}} for name in states}
+    notebook.metadata.widgets = {lab.readers.WIDGET_STATE: {"version_major": 2, "state": state}}
+    return notebook
+
+
+@pytest.mark.parametrize("forget", [lambda notebook: notebook, lambda notebook: notebook.metadata.pop("widgets")])
+def test_a_figure_that_was_not_run_is_saved_with_its_state(tmp_path, forget):
+    nbformat.write(with_figure("f", "l", "other"), tmp_path / "one.ipynb")
+    new = with_figure()
+    forget(new)
+    manager = FileContentsManager(root_dir=str(tmp_path), pre_save_hook="tools.lab.keep_figures")
+    manager.run_pre_save_hooks({"type": "notebook", "content": new}, "/one.ipynb")
+    assert new.metadata.widgets == with_figure("f", "l").metadata.widgets
+
+
+def test_a_figure_that_was_run_keeps_its_new_state(tmp_path):
+    nbformat.write(with_figure("f", "l"), tmp_path / "one.ipynb")
+    new = with_figure("g", shows="g")
+    manager = FileContentsManager(root_dir=str(tmp_path), pre_save_hook="tools.lab.keep_figures")
+    manager.run_pre_save_hooks({"type": "notebook", "content": new}, "one.ipynb")
+    manager.run_pre_save_hooks({"type": "notebook", "content": new}, "not-yet-there.ipynb")
+    assert new == with_figure("g", shows="g")
 
 
 def test_jupyterlab_knows_the_settings():

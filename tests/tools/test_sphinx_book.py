@@ -1,5 +1,7 @@
 """The status page: a small book built with its directive."""
 
+import io
+
 import nbformat
 import pytest
 from docutils import nodes
@@ -15,6 +17,7 @@ from tools.sphinx_book import (
     claim_row,
     exercises,
     live_figure,
+    promises,
     readable,
     run_row,
     title,
@@ -56,11 +59,11 @@ def book(tmp_path):
     return tmp_path
 
 
-def build(book):
+def build(book, warning=None):
     """Build the pages; return the status page's doctree, before its links are resolved, and its HTML."""
     config = {"extensions": EXTENSIONS, "bibtex_bibfiles": ["references.bib"], "root_doc": "status"}
     out = book / "_build"
-    app = Sphinx(book, None, out, out / "doctrees", "html", config, status=None, warning=None)
+    app = Sphinx(book, None, out, out / "doctrees", "html", config, status=None, warning=warning)
     app.build()
     return app.env.get_doctree("status"), (out / "status.html").read_text(encoding="utf-8")
 
@@ -139,6 +142,34 @@ def test_exercises_are_listed_with_their_kinds():
 def test_an_exercise_without_a_label_is_named():
     with pytest.raises(ValueError, match="exercise 'Two': got no :label:"):
         exercises(EXERCISE.replace(":label: ex-two", "Text"))
+
+
+BOX = "- **You will do**: take *one*\n  step.\n\n**You will learn**: why. It is short.\n- **You need**: time.\n"
+
+
+def test_promises_are_those_of_a_chapters_box():
+    assert promises(BOX) == {"do": "Take *one* step.", "learn": "Why. It is short."}
+
+
+@pytest.mark.filterwarnings("default")
+def test_chapters_are_listed_with_what_they_promise(book):
+    toc = "format: jb-book\nroot: status\nparts: [{caption: First, chapters: [{file: one.ipynb}, {file: two.ipynb}]}]\n"
+    (book / "_toc.yml").write_text(toc)
+    (book / "one.md").write_text(f"# Chapter one\n\n{BOX}")
+    (book / "status.md").write_text("# Status\n\n```{chapters} do\n```\n\n## Aims\n\n```{chapters} learn\n```\n")
+    shown = tables(build(book)[0])
+    time = "42\N{NO-BREAK SPACE}s"
+    assert shown["Status"][0] == ["chapter", "you will do", "runs in"]
+    assert [row[1:] for row in shown["Status"][1:]] == [["", ""], ["Take one step.", time], ["", time]]
+    assert shown["Status"][1][0] == "First"
+    assert shown["Aims"][2][1] == "Why. It is short."
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_list_of_chapters_is_of_one_of_two_kinds(book):
+    (book / "status.md").write_text("# Status\n\n```{chapters} need\n```\n")
+    build(book, said := io.StringIO())
+    assert "chapters: got 'need', expected do or learn." in said.getvalue()
 
 
 def show_figures(path):

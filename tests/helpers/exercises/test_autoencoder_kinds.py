@@ -211,7 +211,7 @@ def evidence(frequencies, image, *, prior=True, step=0.01):
 
 def test_a_tiny_model_of_a_readers_own(capsys):
     right("ex-vae-own-tiny", evidence, capsys)
-    wrong("ex-vae-own-tiny", lambda w, x: evidence(w, x, prior=False), "of all pictures add up to 16")
-    wrong("ex-vae-own-tiny", lambda w, x: evidence(w, x, step=1), "of all pictures add up to 100")
+    wrong("ex-vae-own-tiny", lambda w, x: evidence(w, x, prior=False), "of all images add up to 16")
+    wrong("ex-vae-own-tiny", lambda w, x: evidence(w, x, step=1), "of all images add up to 100")
     wrong("ex-vae-own-tiny", lambda w, x: evidence(2 * w, x), r"log p\(x\): . of . entries are off")
     wrong("ex-vae-own-tiny", lambda w, x: np.exp(evidence(w, x)), "add up to")

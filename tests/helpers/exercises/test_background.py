@@ -13,6 +13,98 @@ from tests.helpers.exercises.answers import right, wrong
 RANDOM = np.random.default_rng(0)
 
 
+# --- A first network -------------------------------------------------------------------------------------------------
+
+
+def test_weights_and_steps(capsys):
+    right("first-network-count", (50_992, 600), capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((50_176, 600), "Do the biases count"),
+        ((50_208, 600), "one of the two layers"),
+        ((50_992, 200), "the steps of one epoch"),
+        (50_992, "expected 2 values"),
+    ],
+)
+def test_other_weights_and_steps(answer, words):
+    wrong("first-network-count", answer, words)
+
+
+def test_the_rate_of_two_weights(capsys):
+    right("first-network-rate", (0.02, 459, 0.01), capsys)
+    right("first-network-rate", (0.02, 458.2, 0.01), capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((0.01, 459, 0.01), "Up to which rate"),
+        ((2, 459, 0.01), "the flat weight alone"),
+        ((0.02, 228, 0.01), "What is half of it"),
+        ((0.02, 230, 0.01), "to 10%"),
+        ((0.02, 1, 0.01), "the slow one"),
+        ((0.02, 459, 1), "Write down m and v"),
+    ],
+)
+def test_other_rates(answer, words):
+    wrong("first-network-rate", answer, words)
+
+
+def of_network(slope, factor=2.0):
+    """Return a gradient of one hidden layer of ReLU, given the activation's derivative."""
+
+    def gradient(w, x, y):
+        u = (len(w) - 1) // 3
+        h = np.maximum(x @ w[None, :u] + w[u : 2 * u], 0)
+        delta = factor * (h @ w[2 * u : 3 * u, None] + w[3 * u :] - y) / len(x)
+        delta_s = delta @ w[None, 2 * u : 3 * u] * slope(h)
+        return np.concatenate([(x * delta_s).sum(axis=0), delta_s.sum(axis=0), (h * delta).sum(axis=0), delta.sum(0)])
+
+    return gradient
+
+
+def test_the_gradient_of_relu(capsys):
+    right("first-network-relu", of_network(lambda h: h > 0), capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (of_network(lambda h: 1 - h**2), "What is that of ReLU"),
+        (of_network(lambda h: h > 0, 64.0), "or of the sum"),
+        (of_network(lambda h: h > 0, 1.0), "factor 2|factor of 2"),
+        (lambda w, x, y: np.zeros((5, 5)), "the gradient: got the shape"),
+        (3, "got int, expected a function"),
+    ],
+)
+def test_other_gradients_of_relu(answer, words):
+    wrong("first-network-relu", answer, words)
+
+
+def test_a_curve_of_ones_own(capsys):
+    targets = np.arange(20.0)[:, None]
+    said = right("first-network-own-curve", (targets, targets + 1), capsys)
+    assert "3% is left" in said
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((np.arange(20.0), np.arange(20.0)[:, None]), "an array of all pairs"),
+        ((np.arange(20.0), np.arange(20.0)), "has not seen"),
+        ((np.arange(20.0), np.zeros(20)), "their mean would predict"),
+        ((np.ones(20), np.zeros(20)), "all targets are equal"),
+        ((np.arange(20.0), np.full(20, np.nan)), "NaN or infinite"),
+        ((np.arange(3.0), np.zeros(3)), "expected 10 at least"),
+    ],
+)
+def test_other_curves(answer, words):
+    wrong("first-network-own-curve", answer, words)
+
+
 # --- Keras on JAX ----------------------------------------------------------------------------------------------------
 
 

@@ -110,7 +110,7 @@ def refuses_all(step):
     [
         (lambda step: learners_check(step, careful=False), "lets a step pass that swaps the labels\\."),
         (lambda step: learners_check(step, counts=False), "shows no real image and one that shows no fake"),
-        (refuses_all, "refuses a step that is right, and says: no"),
+        (refuses_all, "refuses a step that is right, with the message: no"),
         (lambda step: step(None, None, np.ones(1)), "your check raised AttributeError"),
         (7, "expected a function"),
     ],
@@ -138,7 +138,7 @@ def test_own_program(capsys):
         ("raise NameError", "by name"),
         ("1 / 0", "stops with ZeroDivisionError"),
         ("for", "stops with SyntaxError"),
-        (3, "got int, expected a program as text"),
+        (3, "got int, expected code as text"),
     ],
 )
 def test_own_program_wrong(answer, words):
@@ -477,26 +477,50 @@ def test_teach(digits, capsys):
     wrong("ex-conditional-teach", lambda *rest: 100 * lesson(*rest), "a share between 0 and 1", mnist=digits)
 
 
-def truncated(count, bound):
-    """Return normal numbers without their tails."""
-    random = np.random.default_rng(1)
-    many = random.normal(size=60 * count)
-    return many[np.abs(many) < bound][: 16 * count].reshape(count, 16)
+def within(count, radius):
+    """Return normal styles no longer than the radius, by throwing away the others."""
+    random, kept = np.random.default_rng(1), []
+    while sum(map(len, kept)) < count:
+        many = random.normal(size=(50_000, 16))
+        kept.append(many[np.square(many).sum(axis=1) <= radius**2])
+    return np.concatenate(kept)[:count]
+
+
+def on_the_ball(count, radius):
+    """Return normal styles, the long ones brought back to the radius."""
+    styles = np.random.default_rng(1).normal(size=(count, 16))
+    return styles * np.minimum(1, radius / np.linalg.norm(styles, axis=1, keepdims=True))
+
+
+def uniform_lengths(count, radius):
+    """Return styles of all directions whose lengths are uniform."""
+    styles = np.random.default_rng(1).normal(size=(count, 16))
+    lengths = np.random.default_rng(2).uniform(0, radius, (count, 1))
+    return lengths * styles / np.linalg.norm(styles, axis=1, keepdims=True)
+
+
+def mostly_along_an_axis(count, radius):
+    """Return styles of the right lengths that prefer one axis."""
+    styles = within(count, radius)
+    preferred = styles * np.where(np.arange(16) == 0, 2, 1)
+    lengths = [np.linalg.norm(one, axis=1, keepdims=True) for one in (styles, preferred)]
+    return preferred * lengths[0] / lengths[1]
 
 
 def test_truncate(capsys):
-    right("ex-conditional-truncate", truncated, capsys)
+    right("ex-conditional-truncate", within, capsys)
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda count, b: np.random.default_rng(0).normal(size=(count, 16)), "with the bound 0.5 a number of"),
-        (lambda count, b: np.random.default_rng(0).normal(size=(count, 16)).clip(-b, b), "do not clip"),
-        (lambda count, b: np.random.default_rng(0).uniform(-b, b, (count, 16)), "variance: .*shape of the normal"),
-        (lambda count, b: np.abs(truncated(count, b)), "Both tails"),
-        (lambda count, b: np.tile(truncated(1, b), (count, 1)), "more than once"),
-        (lambda count, b: truncated(count, b).T, "rows and columns exchanged"),
+        (lambda count, r: np.random.default_rng(0).normal(size=(count, 16)), "with the radius 2.5 a style of length"),
+        (on_the_ball, "do not clip"),
+        (uniform_lengths, "the lengths: .*shape of the normal"),
+        (lambda count, r: np.abs(within(count, r)), "the mean: .*Any direction"),
+        (mostly_along_an_axis, "the directions: .*Any direction"),
+        (lambda count, r: np.tile(within(1, r), (count, 1)), "more than once"),
+        (lambda count, r: within(count, r).T, "rows and columns exchanged"),
     ],
 )
 def test_truncate_wrong(answer, words):

@@ -70,7 +70,7 @@ def test_a_distribution_that_is_fitted(capsys):
     assert "with the mixture" in right(name, (one, many), capsys, **given)
     wrong(name, (normal, many), "their mean is not that of the codes", **given)
     wrong(name, (mean + normal * codes.std(axis=0), many), "their covariance is not", **given)
-    wrong(name, (one, codes[:5_000]), "not drawn anew", **given)
+    wrong(name, (one, codes[:5_000]), "not new samples", **given)
     wrong(name, (many, one), "Are the two exchanged", **given)
     wrong(name, (one, mean + RANDOM.standard_normal((5_000, 2)) @ root.T), "no better than those of one", **given)
     wrong(name, (one, many[:100]), r"expected the shape \(5000, 2\)", **given)
@@ -104,7 +104,7 @@ def test_near_copies(capsys):
     ("words", "answer"),
     [
         ("True and False are exchanged", lambda *rows: ~copies(*rows)),
-        ("8 of 8 others are taken for one in dark pictures: does the thr", functools.partial(copies, threshold=0.3)),
+        ("8 of 8 others are taken for one in dark images: does the thr", functools.partial(copies, threshold=0.3)),
         (
             "4 of 4 near copies are missed",
             lambda new, train, test: [tuple(row) in set(map(tuple, train)) for row in new],
@@ -160,7 +160,7 @@ def test_a_fault_of_ones_own(capsys):
 
     said = right(name, lambda x: 0.8 * x, capsys, **given)
     assert "Distance over real: pixels " in said
-    wrong(name, lambda x: x, "the pictures are as they were", **given)
+    wrong(name, lambda x: x, "the images are unchanged", **given)
     wrong(name, lambda x: 1.5 * x, "got grey levels from .* Does clip", **given)
     wrong(name, lambda x: x[..., 0], r"expected the shape \(300, 6, 6, 1\)", **given)
     wrong(name, darken, "work on a copy", **{**given, "pictures": pictures.copy()})

@@ -103,6 +103,70 @@ def test_other_images_and_classes(tmp_path):
     assert np.array_equal(gan.sample(2, seed=0, labels=1), gan.sample(2, seed=0, labels=[1, 1]))
 
 
+FORMS = [(into, by) for into in conditional.INTO_GENERATOR for by in conditional.INTO_DISCRIMINATOR]
+
+
+def small_form(*form):
+    """Return small networks of two inputs that get the label in these ways."""
+    sizes = dict(style_dim=4, generator_units=(8, 6), discriminator_units=(7, 5))
+    return conditional.two_input_networks(*form, **sizes)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_rows_are_the_two_inputs_side_by_side(form):
+    generator, discriminator = small_form(*form)
+    of_rows, judge_of_rows = conditional.side_by_side(generator, discriminator)
+    latents = conditional.ask(LABELS, 14, seed=1)
+    images, labels = conditional.split(of_rows.predict(latents, verbose=0))
+    assert np.array_equal(labels, LABELS)
+    assert np.allclose(images, generator.predict([latents[:, 10:], LABELS], verbose=0), atol=1e-6)
+    rows = conditional.pair(IMAGES, LABELS)
+    assert np.allclose(judge_of_rows(rows), discriminator.predict([IMAGES, LABELS], verbose=0), atol=1e-5)
+    slope = jax.grad(lambda x: jnp.sum(judge_of_rows(x)))(jnp.asarray(rows))
+    assert np.array_equal(slope[:, 784:], np.zeros((40, 10)))
+    assert np.abs(slope[:, :784]).max() > 0
+
+
+def test_each_form_puts_the_label_where_it_says():
+    def count(*form):
+        return [network.count_params() for network in small_form(*form)]
+
+    plain, others = count("concatenation", "concatenation"), count("normalisation", "projection")
+    assert plain[0] - others[0] == 10 * 8 - (10 - 1) * 2 * (8 + 6)  # a one-hot row; nine more scales and shifts
+    assert plain[1] - others[1] == 10 * 7 - 10 * 5  # a one-hot row; a vector for each class
+
+
+def test_conditional_normalisation_scales_and_shifts_by_class():
+    generator, _ = small_form("normalisation", "projection")
+    tables = [layer for layer in generator.layers if isinstance(layer, keras.layers.Embedding)]
+    assert [layer.embeddings.shape for layer in tables] == [(10, 8), (10, 8), (10, 6), (10, 6)]
+    z, changed = RNG.normal(size=(2, 4)).astype("float32"), RNG.normal(size=(10, 6))
+    same = generator.predict([z, np.array([3, 3])], verbose=0)
+    assert np.array_equal(
+        same, generator.predict([z, np.array([5, 5])], verbose=0)
+    )  # before training all classes agree
+    tables[2].set_weights([changed])
+    assert not np.allclose(same, generator.predict([z, np.array([5, 5])], verbose=0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+def test_networks_of_two_inputs_train_and_survive_a_file(form, tmp_path):
+    keras.utils.set_random_seed(0)
+    networks = small_form(*form)
+    before = [network.get_weights() for network in networks]
+    gan = compiled(conditional.ConditionalGAN(*conditional.side_by_side(*networks)))
+    gan.fit(IMAGES, LABELS, batch_size=8, epochs=1, verbose=0)
+    for network, old in zip(networks, before, strict=True):
+        both = zip(network.get_weights(), old, strict=True)
+        assert all(np.abs(new - was).max() > 0 for new, was in both if new.ndim == 2)  # D's last bias has no gradient
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    for model in (gan, loaded):
+        model.fit(IMAGES, LABELS, batch_size=8, epochs=2, initial_epoch=1, verbose=0)
+    assert np.array_equal(gan.sample(5, seed=3, labels=4), loaded.sample(5, seed=3, labels=4))
+
+
 def wrong_gan(**changes):
     """Return a conditional GAN of small networks, made with changed arguments."""
     return conditional.ConditionalGAN(*conditional.conditional_networks(4, (8,), (8,)), **changes)
@@ -141,6 +205,18 @@ def wrong_gan(**changes):
             "discriminator_units: got 0 entries, expected at least",
         ),
         (lambda: conditional.conditional_networks(1, (8,), (8,), "relux"), "activation: got 'relux', expected a name"),
+        (lambda: conditional.two_input_networks("projection"), "into_generator: got 'projection'"),
+        (lambda: conditional.two_input_networks(into_discriminator="normalisation"), "into_discriminator: got 'norm"),
+        (lambda: conditional.side_by_side(*conditional.conditional_networks()), "generator: got .*of two inputs"),
+        (lambda: conditional.side_by_side(keras.Model(), keras.Model()), "generator: got Model, .*of two inputs"),
+        (
+            lambda: conditional.side_by_side(small_form()[0], conditional.conditional_networks()[1]),
+            "discriminator: got .*of two inputs",
+        ),
+        (
+            lambda: conditional.side_by_side(small_form()[0], conditional.two_input_networks(image_shape=(4, 4, 1))[1]),
+            r"discriminator: its images have shape \(4, 4, 1\), but the generator makes \(28, 28, 1\)",
+        ),
     ],
 )
 def test_bad_input_is_named(call, message):

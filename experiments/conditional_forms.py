@@ -1,0 +1,141 @@
+"""Train conditional GANs of digits that get the label in three forms, on several seeds, with equal effort for each.
+
+python -m experiments.conditional_forms          tries the rates, trains what is missing, measures and writes the result
+python -m experiments.conditional_forms --tune   tries the rates only
+
+From "concatenation" to "projection" the discriminator changes and the generator stays, from "projection" to
+"normalisation" the generator changes and the discriminator stays. For each form five learning rates are tried with
+one seed, which no run has, for two epochs; the one with the least distance from the validation digits is kept.
+(Three were planned; the largest was the best for each form, so larger ones were added for all.) The test digits are
+read once, after the last epoch of a run. Nothing else was tuned: game, penalties and batches are those of
+`experiments.conditional_gan`, for smaller networks.
+"""
+
+import argparse
+
+import keras
+import numpy as np
+
+from experiments.harness import record, training
+from helpers import datasets, metrics
+from helpers.gans import conditional
+
+NAME = "conditional_forms"
+FORMS = {  # into the generator, into the discriminator
+    "concatenation": ("concatenation", "concatenation"),
+    "projection": ("concatenation", "projection"),
+    "normalisation": ("normalisation", "projection"),
+}
+RATES = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
+SEEDS = (0, 1, 2)  # fixed before the runs
+TUNING_SEED = 100
+SAMPLES, SAMPLE_SEED = 10_000, 12345
+NETWORKS = {"style_dim": 16, "generator_units": [128, 256], "discriminator_units": [256, 128], "activation": "relu"}
+RECIPE = {
+    "last_over_rate": 0.05,
+    "gamma": 0.3,
+    "batch_size": 64,
+    "penalty_batch": 8,
+    "ema": 0.995,
+    "tuning_epochs": 2,
+    "epochs": 3,
+}
+
+
+class Course(keras.callbacks.Callback):
+    """Writes what is measured on the validation digits after each epoch into the run's log."""
+
+    def __init__(self, real):
+        super().__init__()
+        self.real = real
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Draw, look and note."""
+        logs.update(measure(self.model, self.real))
+
+
+def measure(gan, real):
+    """Return the distance of 10,000 digits from real features, and the share that is read as asked."""
+    asked = np.arange(SAMPLES) % conditional.CLASSES
+    features, seen = metrics.look(gan.sample(SAMPLES, SAMPLE_SEED, asked))
+    return {"fdd": metrics.frechet_distance(features, real), "accuracy": float((seen == asked).mean())}
+
+
+def build(form, rate, seed, steps):
+    """Return the compiled, untrained GAN for a training of this many steps."""
+    keras.utils.set_random_seed(seed)
+    networks = conditional.two_input_networks(*FORMS[form], **NETWORKS)
+    gan = conditional.ConditionalGAN(*conditional.side_by_side(*networks), seed=seed)
+    schedule = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=RECIPE["last_over_rate"])
+    adams = [keras.optimizers.Adam(schedule, beta_1=0.0, beta_2=0.99) for _ in range(2)]
+    penalties = dict(r1=RECIPE["gamma"], r2=RECIPE["gamma"], penalty_batch=RECIPE["penalty_batch"])
+    gan.compile(*adams, loss="relativistic", ema=RECIPE["ema"], **penalties)
+    return gan
+
+
+def train(form, rate, seed, epochs, mnist, validation):
+    """Train one GAN; return it, and its seconds and its curves on the validation digits."""
+    gan = build(form, rate, seed, epochs * (len(mnist.train_images) // RECIPE["batch_size"]))
+    settings = {**RECIPE, **NETWORKS, "form": form, "rate": rate, "seed": seed}
+    run = f"{NAME}_{form}_{rate:g}_{seed}_{epochs}"
+    data = mnist.train_images, mnist.train_labels
+    done = training.fit_gan(run, gan, data, RECIPE["batch_size"], epochs, settings, [Course(validation)])
+    curves = {name: [round(value, 4) for value in done["history"][name]] for name in ("fdd", "accuracy")}
+    return gan, {"seconds": done["seconds"], "validation": curves}
+
+
+def weights_of(form):
+    """Return how many weights the two networks of a form have."""
+    return [network.count_params() for network in conditional.two_input_networks(*FORMS[form], **NETWORKS)]
+
+
+class Progress:
+    """What has been tried and trained; written after each run."""
+
+    def __init__(self):
+        self.settings = {"rates": RATES, "recipe": RECIPE, "networks": NETWORKS, "forms": FORMS, "samples": SAMPLES}
+        self.runs = record.runs(NAME, [], **self.settings)
+        written = (record.RESULTS / f"{NAME}.json").exists()
+        self.tries = record.read(NAME)["tries"] if written else []
+
+    def add(self, kind, **run):
+        """Note one run of a kind, "tries" or "runs"."""
+        getattr(self, kind).append(run)
+        weights = {form: weights_of(form) for form in FORMS}
+        record.write(NAME, runs=self.runs, tries=self.tries, weights=weights, **self.settings)
+        print(kind, {key: value for key, value in run.items() if key != "validation"}, flush=True)
+
+    def lacks(self, kind, **key):
+        """Return whether no run of the kind has these settings."""
+        return not any(all(run[name] == value for name, value in key.items()) for run in getattr(self, kind))
+
+
+def choose(tries):
+    """Return form → the rate with the least distance from the validation digits after its last epoch."""
+    ends = {(run["form"], run["rate"]): run["validation"]["fdd"][-1] for run in tries}
+    return {form: min(RATES, key=lambda rate: ends[form, rate]) for form in FORMS}
+
+
+def main():
+    """Try the rates, then train and measure what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tune", action="store_true", help="try the rates only")
+    tune_only, mnist, progress = parser.parse_args().tune, datasets.load_mnist(), Progress()
+    validation = metrics.features(mnist.validation_images)
+    for form in FORMS:
+        for rate in RATES:
+            if progress.lacks("tries", form=form, rate=rate):
+                _, done = train(form, rate, TUNING_SEED, RECIPE["tuning_epochs"], mnist, validation)
+                progress.add("tries", form=form, rate=rate, **done)
+    if tune_only:
+        return
+    real, rates = metrics.features(mnist.test_images), choose(progress.tries)
+    for seed in SEEDS:
+        for form, rate in rates.items():
+            if progress.lacks("runs", form=form, seed=seed):
+                gan, done = train(form, rate, seed, RECIPE["epochs"], mnist, validation)
+                progress.add("runs", form=form, rate=rate, seed=seed, **measure(gan, real), **done)
+
+
+if __name__ == "__main__":
+    main()
