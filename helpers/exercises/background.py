@@ -52,9 +52,11 @@ def _relu(answer):
     w, x, y = random.normal(size=25), random.uniform(-2, 2, (32, 1)), random.normal(size=(32, 1))
 
     def predicted(w, activation):
+        """Return the network's outputs for all 25 weights in one vector."""
         return activation(x @ w[None, :8] + w[8:16]) @ w[16:24, None] + w[24:]
 
     def loss(w):
+        """Return the mean squared error with ReLU units."""
         return jnp.mean((predicted(w, jax.nn.relu) - y) ** 2)
 
     right = np.asarray(jax.grad(loss)(jnp.asarray(w)))

@@ -367,6 +367,7 @@ def _blur(answer, images, judged):
     from scipy.ndimage import gaussian_filter
 
     def noisy():
+        """Return the images with fresh noise, made in place: a copy would be large."""
         noise = np.random.default_rng(0).standard_normal(images.shape, dtype="float32")
         noise *= 0.1
         noise += images
