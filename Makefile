@@ -6,7 +6,7 @@ BIN := .venv/bin
 CONSTRAINTS ?= constraints.txt
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 READY := .venv/ready-$(VERSION)
-COMMANDS := book pdf check test unit pages chapters notebooks test-colab lab edit execute experiments
+COMMANDS := book pdf check test unit pages chapters notebooks test-colab lab edit execute experiments bench
 
 .PHONY: $(COMMANDS) test-oldest clean
 
@@ -21,7 +21,7 @@ test-oldest:
 	PYTEST_ADDOPTS="-W default" .venv-oldest/bin/python -m tools unit chapters
 
 clean:
-	rm -rf .venv .venv-oldest .venv-colab _build .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv .venv-oldest .venv-colab .venv-bench _build .pytest_cache .ruff_cache *.egg-info
 
 # Another interpreter: make PYTHON=python3.12 book
 $(READY): pyproject.toml constraints.txt

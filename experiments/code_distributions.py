@@ -353,14 +353,18 @@ class Study:
         """Write the plain autoencoder and the variational decoder of a stack of both."""
         kept = {"plain": copy(stack, 0), "vae": copy(stack, 1)[len(self.networks.encoder.weights) :]}
         for kind, weights in kept.items():
-            storage.save_weights(self.path(kind), weights, "int8")
+            storage.save_weights(self.weights_path(kind), weights, "int8")
 
     def measure_stored(self):
         """Return the distances of the stored decoders: the plain one with a mixture that scikit-learn fits anew."""
-        plain, decoder = (storage.load_weights(self.path(kind)) for kind in PAIR)
+        plain, decoder = (storage.load_weights(self.weights_path(kind)) for kind in PAIR)
         codes = mixture_codes(codes_of(self.networks, "plain", plain, self.train[:SAMPLES]))
         weights = [*plain[: len(self.networks.encoder.weights)], *decoder]  # its encoder is not needed
         return {"plain": self.sample(plain, codes, "test"), "vae": self.sample(weights, standard_normal(), "test")}
+
+    def weights_path(self, kind):
+        """Return where weights are stored that are only measured: beside the log, which is not committed."""
+        return self.log.path.with_name(f"{self.log.path.stem}_{kind}.npz")
 
     def path(self, which):
         """Return where something is stored; a rehearsal stores beside its log."""

@@ -29,7 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from experiments.harness import record, training
+from experiments.harness import record, rounding, training
 from helpers import autoencoders, claims, datasets, gans, metrics, storage
 from helpers.gans import hybrids
 from helpers.training import Values
@@ -42,6 +42,7 @@ LENGTHS = {"tune": 1 / 3, "final": 1.0, "long": 3.0}  # in budgets
 LONG = ("autoencoder",)
 POINTS = 6  # of the curve of a run
 SAMPLES, CURVE_SAMPLES, SAMPLE_SEED, NEIGHBOURS = 10_000, 5_000, 12345, 5
+STORED_AS, ROUNDED_ON = "int6", 20_000  # latents of each origin on which the rounding costs little
 PROBED = 10_000  # training digits whose codes the linear classifier sees
 LIKELIHOOD = {"images": 1_000, "samples": 500}
 IMAGE, PIXELS, BATCH_SIZE = (28, 28, 1), 784, 64
@@ -337,7 +338,7 @@ def measure_encoder(kind, model, decoder, mnist, real_features):
 
 
 def measure(name, model, path, mnist):
-    """Store the decoder in 8 bits, put the stored one back, and return all measurements against the test digits."""
+    """Store the decoder in 8 bits in `path`, put that one back, and return all measurements against the test digits."""
     kind, real_features = KINDS[name], metrics.features(mnist.test_images)
     decoder = kind.decoder(model)
     nats = kind.likelihood(model, mnist.test_images)
@@ -355,8 +356,28 @@ def measure(name, model, path, mnist):
     }
 
 
+def store(name, decoder, ways):
+    """Round the weights of a first seed's decoder to 6 bits, in place, for latents of these origins, and store them."""
+    normal = np.random.default_rng(0).standard_normal((ROUNDED_ON, NETWORKS["code_dim"]), dtype="float32")
+    latents = [np.float32(mean) + normal @ np.float32(matrix).T for mean, matrix in ways.values()]
+    rounding.round_network(decoder, np.concatenate(latents), STORED_AS)
+    storage.save_weights(record.weights_path(NAME, name, SEEDS[0]), decoder.get_weights(), STORED_AS)
+
+
+def measure_stored(name, ways, real, real_features):
+    """Return distance and sharpness of the digits of a stored decoder, for latents of each origin."""
+    drawn = {origin: samples(load(name), *how) for origin, how in ways.items()}
+    return {
+        origin: {
+            "fdd": metrics.frechet_distance(metrics.features(digits), real_features),
+            "sharpness_over_real": metrics.sharpness(digits) / metrics.sharpness(real),
+        }
+        for origin, digits in drawn.items()
+    }
+
+
 def load(name):
-    """Return the stored decoder of a model's first seed."""
+    """Return the decoder of a model's first seed, its weights as they are stored: 6-bit integers."""
     decoder, _ = pair()
     decoder.set_weights(storage.load_weights(record.weights_path(NAME, name, SEEDS[0])))
     return decoder
@@ -385,9 +406,10 @@ def make(phase, name, seed, number):
     model, log = train(name, seed, settings, LENGTHS[phase] * BUDGET, mnist)
     row = {"model": name, "seed": seed, "settings": settings, "conditions": claims.run_record(), **log}
     if phase != "tune":
-        stored = phase == "final" and seed == SEEDS[0]
-        weights = record.weights_path(NAME, name, seed) if stored else path.with_suffix(".npz")
-        row |= measure(name, model, weights, mnist)
+        row |= measure(name, model, path.with_suffix(".npz"), mnist)
+    if phase == "final" and seed == SEEDS[0]:
+        store(name, KINDS[name].decoder(model), row["origins"])
+        row["as_stored"] = measure_stored(name, row["origins"], mnist.test_images, metrics.features(mnist.test_images))
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(row), encoding="utf-8")
     partial.replace(path)

@@ -32,6 +32,7 @@ BEST_WALK = (50, 1.0)  # chosen on the validation digits
 STORED_AS = {"pixels": "int6", "codes": "int8"}
 ROUNDED_ON = 20_000  # training digits on which the rounding costs little
 POINT_SEEDS = mixtures.SEEDS
+STORED_POINTS = ("ring",)  # the mixtures whose first model is kept, for a test
 POINT_WALKS = ((10, 0.0), (100, 0.0), (100, 1.0))
 
 
@@ -224,10 +225,15 @@ def draw_points(model, steps, scatter):
     return model.sample(mixtures.SAMPLES, mixtures.SAMPLE_SEED, steps=steps, scatter=scatter)
 
 
+def points_path(mixture):
+    """Return where the weights of the first model of a mixture are stored."""
+    return training.weights_path(NAME, "points", mixture, kept=mixture in STORED_POINTS)
+
+
 def load_points(mixture):
     """Return the model of points of the first seed, its weights as they are stored: 8-bit integers."""
     model = POINTS.build(2, POINT_SEEDS[0])
-    model.average.set_weights(storage.load_weights(record.weights_path(NAME, "points", mixture)))
+    model.average.set_weights(storage.load_weights(points_path(mixture)))
     return model
 
 
@@ -237,7 +243,7 @@ def make_points():
     for mixture in mixtures.MIXTURES:
         models, seconds = train_points(mixture, POINT_SEEDS)
         weights = [model.average.get_weights() for model in models]
-        storage.save_weights(record.weights_path(NAME, "points", mixture), weights[0], "int8")
+        storage.save_weights(points_path(mixture), weights[0], "int8")
         sampler = load_points(mixture)  # one for all: its walks are compiled once
         for seed, values in zip(POINT_SEEDS, [sampler.average.get_weights(), *weights[1:]], strict=True):
             sampler.average.set_weights(values)

@@ -21,6 +21,7 @@ from helpers.gans import conditional
 
 NAME = "digit_gan"
 SEEDS = (0, 1, 2)  # fixed before the runs
+STORED_SEEDS = SEEDS[:1]  # whose generators are kept; those of all seeds are measured as they are stored
 SAMPLES, SAMPLE_SEED = 10_000, 12345
 NEIGHBOURS = 5
 SIGMAS = tuple(np.logspace(-1, 0, 10).round(4).tolist())  # the protocol of Goodfellow et al. (2014)
@@ -70,10 +71,15 @@ def train(recipe, seed, mnist, run):
     return gan, training.fit_gan(run, gan, data, recipe.batch_size, recipe.epochs, settings)
 
 
+def weights_path(seed):
+    """Return where the weights of one run are stored."""
+    return training.weights_path(NAME, seed, kept=seed in STORED_SEEDS)
+
+
 def load(seed):
     """Return the trained generator, its weights as they are stored: 8-bit integers."""
     generator, _ = BEST.networks()
-    generator.set_weights(storage.load_weights(record.weights_path(NAME, seed)))
+    generator.set_weights(storage.load_weights(weights_path(seed)))
     return generator
 
 
@@ -154,7 +160,7 @@ def write(mnist):
     """Take over the weights, choose the scale on validation digits, measure on test digits and write the result."""
     for seed in SEEDS:
         stored = log_path(seed).with_name("generator.npz")
-        storage.save_weights(record.weights_path(NAME, seed), storage.load_weights(stored), "int8")
+        storage.save_weights(weights_path(seed), storage.load_weights(stored), "int8")
     tried = try_scales(metrics.features(mnist.validation_images))
     scale = float(min(tried, key=lambda name: np.mean(tried[name])))
     real = metrics.features(mnist.test_images)

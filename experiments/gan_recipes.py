@@ -17,12 +17,13 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments.harness import record, rounding
+from experiments.harness import record, rounding, training
 from helpers import datasets, gans, metrics, storage
 
 NAME = "gan_recipes"
 SEEDS = {"source": (0, 1, 2), "improved": (0, 1, 2, 3, 4)}  # fixed before the runs
-STORED_SEEDS = (0, 1, 2)  # whose generators are kept; those of all seeds are measured as they are stored
+STORED_SEEDS = (0,)  # whose generators are kept, for chapters; those of all seeds are measured as they are stored
+SHOWN_SEEDS, SHOWN = (0, 1, 2), 12  # of which a chapter shows some digits
 SAMPLES, SAMPLE_SEED = 10_000, 12345
 ROUNDED_ON = 20_000  # latents on which the rounding costs little
 
@@ -72,6 +73,8 @@ def train(name, seed, images):
     gan.fit(images, batch_size=recipe.batch_size, epochs=recipe.epochs, verbose=0, callbacks=[watch])
     seconds = time.perf_counter() - start
     store(name, seed, gan.ema_generator)
+    if seed in SHOWN_SEEDS:
+        show(name, seed, gan.ema_generator)
     return {"seconds": seconds, "weights": watch.weights}
 
 
@@ -80,7 +83,21 @@ def store(name, seed, generator):
     stored_as = "int8" if seed == SEEDS[name][0] else "int5"
     latents = np.asarray(keras.random.normal((ROUNDED_ON, generator.input_shape[-1]), seed=1))
     rounding.round_network(generator, latents, stored_as)
-    storage.save_weights(record.weights_path(NAME, name, seed), generator.get_weights(), stored_as)
+    storage.save_weights(weights_path(name, seed), generator.get_weights(), stored_as)
+
+
+def weights_path(name, seed):
+    """Return where the weights of one run are stored."""
+    return training.weights_path(NAME, name, seed, kept=seed in STORED_SEEDS)
+
+
+def show(name, seed, generator):
+    """Store the first digits of a generator as grey levels 0 to 255, beside those of other runs."""
+    path = record.weights_path(NAME, "samples")
+    rows = dict(np.load(path)) if path.exists() else {}
+    rows[f"{name}_{seed}"] = np.round(255 * sample(generator, SHOWN)[..., 0]).astype("uint8")
+    with storage.replacing(path) as partial:
+        np.savez_compressed(partial, **rows)
 
 
 class EpochBar(keras.callbacks.Callback):
@@ -127,7 +144,8 @@ def load(name, seed):
         The stored weights have 8 or 5 bits; they are measured as they are stored.
     """
     generator, _ = RECIPES[name].networks()
-    generator.set_weights(storage.load_weights(record.weights_path(NAME, name, seed)))
+    mend = f"Weights come with the book for seed 0; to train this one anew, take its run out of {NAME}.json."
+    generator.set_weights(storage.load_weights(weights_path(name, seed), mend=mend))
     return generator
 
 
@@ -173,7 +191,7 @@ def recorded():
     except FileNotFoundError:
         return {"runs": []}
     for name in RECIPES:
-        stored = [path for seed in SEEDS[name] if (path := record.weights_path(NAME, name, seed)).exists()]
+        stored = [path for seed in SEEDS[name] if (path := weights_path(name, seed)).exists()]
         if stored and old["recipes"].get(name, settings(name)) != settings(name):
             raise RuntimeError(
                 f"recipe {name!r} has changed since {stored[0].name} was trained: delete its weights first."
@@ -186,8 +204,6 @@ def make(name, seed, mnist):
     trained = train(name, seed, mnist.train_images)
     path = curve(name, trained["weights"], metrics.features(mnist.validation_images))
     measured = measure(name, seed, metrics.features(mnist.test_images))
-    if seed not in STORED_SEEDS:
-        record.weights_path(NAME, name, seed).unlink()
     return {**measured, "seconds": trained["seconds"], "validation_curve": path}
 
 
@@ -215,7 +231,7 @@ def main():
     for name, seed in [(recipe, seed) for recipe in arguments.names for seed in SEEDS[recipe]]:
         others = [run for run in recorded()["runs"] if (run["recipe"], run["seed"]) != (name, seed)]
         # A run that was killed may have left weights without a record.
-        lost = seed in STORED_SEEDS and not record.weights_path(NAME, name, seed).exists()
+        lost = seed in STORED_SEEDS and not weights_path(name, seed).exists()
         if lost or len(others) == len(recorded()["runs"]):
             run = make(name, seed, mnist)
             write([*others, run])

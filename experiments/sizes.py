@@ -23,6 +23,7 @@ from helpers import autoencoders, datasets, gans, metrics, storage
 
 NAME = "sizes"
 SEEDS = (0, 1, 2)  # fixed before the runs
+STORED_SEEDS = SEEDS[:1]  # whose narrowest generators are kept, for a test
 TUNING_SEED = 100
 CODES, DEPTHS, WIDTHS = (2, 4, 8, 16, 32, 64), (1, 2, 3), (64, 128, 256, 512)
 CODE, DEPTH, WIDTH = 16, 2, 256  # where the other two vary
@@ -187,7 +188,7 @@ def make_gans(mnist):
         for seed, (gan, cost) in zip(seeds, trained, strict=True):
             if units == smallest():
                 weights = gan.ema_generator.get_weights()
-                storage.save_weights(record.weights_path(NAME, "generator", seed), weights, "int8")
+                storage.save_weights(weights_path(seed), weights, "int8")
             shown = {"digits": to_text(sample(gan.ema_generator, SHOWN))} if seed == SEEDS[0] else {}
             log.add({**sizes_of(gan), **cost, **measure(gan.ema_generator, real), **shown}, **key, seed=seed)
 
@@ -202,10 +203,15 @@ def smallest():
     return gan_jobs()[0]
 
 
+def weights_path(seed):
+    """Return where the weights of one of them are stored."""
+    return training.weights_path(NAME, "generator", seed, kept=seed in STORED_SEEDS)
+
+
 def load(seed):
     """Return a stored generator: 8-bit integers."""
     generator, _ = networks(*smallest())
-    generator.set_weights(storage.load_weights(record.weights_path(NAME, "generator", seed)))
+    generator.set_weights(storage.load_weights(weights_path(seed)))
     return generator
 
 

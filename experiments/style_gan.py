@@ -26,6 +26,7 @@ from helpers.gans import style
 
 NAME = "style_gan"
 SEEDS = (0, 1, 2)  # fixed before the runs
+STORED_SEEDS = SEEDS[:1]  # whose generators are kept; those of all seeds are measured as they are stored
 VALIDATION_SEED = 100  # settings are compared with this one
 SAMPLES, SAMPLE_SEED = 10_000, 12345
 NETWORKS = {"latent_dim": 30, "style_dim": 30, "mapping_units": [128, 128], "units": [256, 256], "channels": [4, 4]}
@@ -96,9 +97,14 @@ def normal(shape, seed):
     return np.random.default_rng(seed).standard_normal(shape, dtype="float32")
 
 
+def weights_path(seed):
+    """Return where the weights of one run are stored."""
+    return training.weights_path(NAME, seed, kept=seed in STORED_SEEDS)
+
+
 def load(seed):
     """Return the stored generator of one seed, taken apart; its weights are 8-bit integers."""
-    return Digits(storage.load_weights(record.weights_path(NAME, seed)))
+    return Digits(storage.load_weights(weights_path(seed)))
 
 
 # --- What the styles move --------------------------------------------------------------------------------------------
@@ -320,7 +326,7 @@ def main():
     real, validation = metrics.features(mnist.test_images), metrics.features(mnist.validation_images)
     runs = []
     for seed, (weights, log) in zip(SEEDS, trained, strict=True):
-        storage.save_weights(record.weights_path(NAME, seed), weights[-1], "int8")
+        storage.save_weights(weights_path(seed), weights[-1], "int8")
         measured = measure(load(seed), mnist, real, validation)
         runs.append({"seed": seed, **log, "validation_curve": curve(weights, validation), **measured})
         print(runs[-1], flush=True)

@@ -11,12 +11,13 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments.harness import record, training
+from experiments.harness import record, rounding, training
 from helpers import autoencoders, datasets, metrics, storage
 
 NAME = "vae_bounds"
 SAMPLES = {"vae": 1, "iwae5": 5}  # latent samples an image in the training bound
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 800, 100, 2e-3
+STORED_AS, ROUNDED_ON = "int8", 20_000  # training digits on which the rounding costs little
 FIRST = 200  # test images that the tests and the chapter measure again
 RECIPE = {"epochs": EPOCHS, "batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE, "latent_dim": 50, "width": 200}
 
@@ -41,8 +42,19 @@ def train(name, images, run, epochs=EPOCHS):
     return model, training.fit(run, model, batches, epochs, recipe)
 
 
+def store(name, model, images):
+    """Round the weights to 8 bits, in place, and store them; images (n, 784) are grey training digits."""
+    rng = np.random.default_rng(0)
+    binary = datasets.binarise(images[:ROUNDED_ON], rng)
+    rounding.round_network(model.encoder, binary, STORED_AS)
+    mean, log_variance = np.split(model.encoder.predict(binary, batch_size=1000, verbose=0), 2, axis=1)
+    latents = mean + np.exp(0.5 * log_variance) * rng.standard_normal(mean.shape, dtype="float32")
+    rounding.round_network(model.decoder, latents, STORED_AS)
+    storage.save_weights(record.weights_path(NAME, name), model.get_weights(), STORED_AS)
+
+
 def load(name):
-    """Return the trained model, its weights as they are stored: float16."""
+    """Return the trained model, its weights as they are stored: 8-bit integers."""
     model = build(name)
     model.set_weights(storage.load_weights(record.weights_path(NAME, name)))
     return model
@@ -54,9 +66,9 @@ def binary_test_images():
     return datasets.binarise(images, np.random.default_rng(0))
 
 
-def measure(name):
-    """Return the test likelihood of one stored model by 5,000-sample importance sampling, and its active units."""
-    model, images = load(name), binary_test_images()
+def measure(model):
+    """Return the test likelihood of a model by 5,000-sample importance sampling, and its active units."""
+    images = binary_test_images()
     values = metrics.importance_log_likelihood(model, images, progress=tqdm)
     return {
         "nll": float(-values.mean()),
@@ -64,6 +76,13 @@ def measure(name):
         "first_nll": float(-values[:FIRST].mean()),
         "active_units": int(metrics.active_units(model, images).sum()),
     }
+
+
+def measure_stored(name):
+    """Return the likelihood of the first test digits under a model as it is stored, and its active units."""
+    model, images = load(name), binary_test_images()
+    values = metrics.importance_log_likelihood(model, images[:FIRST])
+    return {"first_nll": float(-values.mean()), "active_units": int(metrics.active_units(model, images).sum())}
 
 
 def validate(name, epochs):
@@ -94,9 +113,11 @@ def main():
     images = datasets.load_mnist(validation_size=0).train_images.reshape(-1, 784)
     for name in (name for name in arguments.names if name not in runs):
         model, run = train(name, images, f"{NAME}_{name}")
-        storage.save_weights(record.weights_path(NAME, name), model.get_weights())
+        measured = measure(model)
+        store(name, model, images)
+        measured["as_stored"] = measure_stored(name)
         # Read again: the other model may have been recorded meanwhile.
-        runs = {**recorded(), name: {**measure(name), "epochs": EPOCHS, **run}}
+        runs = {**recorded(), name: {**measured, "epochs": EPOCHS, **run}}
         record.write(NAME, runs=runs, recipe=RECIPE, first=FIRST, samples=5000)
         print(name, runs[name]["nll"])
 

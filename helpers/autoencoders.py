@@ -26,6 +26,7 @@ from helpers.guards import (
     check_unregularised,
     deserialize_each,
     only_inputs,
+    predict,
     serialize_each,
 )
 from helpers.layers import StandardNormal
@@ -43,13 +44,13 @@ class Autoencoder(NamedTuple):
 
 @keras.saving.register_keras_serializable("helpers")
 class Reconstructor(Guarded, keras.Model):
-    """The model x → x̂ of an autoencoder, made like any functional model; its data are checked when they are given.
+    """The model x → x̂ of an autoencoder, built like any functional model; data are checked when they are passed in.
 
     ``fit(images, images)`` trains it to reconstruct its inputs, ``fit(noisy, images)`` to restore the clean images.
     Inputs may be any finite numbers, targets those that the outputs can reach.
     """
 
-    # Keras tells by these names, in this order, that the model is made like a functional one.
+    # By these argument names, in this order, Keras recognises a model that is built like a functional one.
     def __init__(self, inputs, outputs, name=None, **kwargs):
         super().__init__(inputs, outputs, name=name, **kwargs)
         self.bounds = output_range(self)
@@ -76,9 +77,9 @@ def dense_autoencoder(code_dim=32, input_dim=784):
     Parameters
     ----------
     code_dim : int, default=32
-        Numbers in a code.
+        Dimensions of a code.
     input_dim : int, default=784
-        Numbers in an input: 28 × 28 grey levels in [0, 1].
+        Dimensions of an input: 28 × 28 grey levels in [0, 1].
 
     Returns
     -------
@@ -111,9 +112,9 @@ def deep_autoencoder(widths=(1000, 500, 250), code_dim=30, input_dim=784):
     widths : sequence of int, default=(1000, 500, 250)
         Units of the encoder's hidden layers; the decoder's are the same in reverse.
     code_dim : int, default=30
-        Numbers in a code.
+        Dimensions of a code.
     input_dim : int, default=784
-        Numbers in an input.
+        Dimensions of an input.
 
     Returns
     -------
@@ -136,7 +137,7 @@ def residual_autoencoder(width=512, blocks=2, code_dim=30, input_dim=784):
     """Build an autoencoder whose encoder and decoder are chains of residual blocks of one width.
 
     A dense layer brings the input to `width`; each block then adds a correction to what came in: layer normalisation,
-    dense, SiLU, dense. Through the sums, the gradient also has a way around every block.
+    dense, SiLU, dense. The sums give the gradient a path around every block.
 
     Parameters
     ----------
@@ -145,9 +146,9 @@ def residual_autoencoder(width=512, blocks=2, code_dim=30, input_dim=784):
     blocks : int, default=2
         Residual blocks on each side of the code.
     code_dim : int, default=30
-        Numbers in a code.
+        Dimensions of a code.
     input_dim : int, default=784
-        Numbers in an input.
+        Dimensions of an input.
 
     Returns
     -------
@@ -174,7 +175,7 @@ def _stack(sizes, hidden, output_dim, name, activation=None):
 
 
 def _normalised_dense(x, widths):
-    """Apply dense, layer normalisation and SiLU, once a width."""
+    """Apply dense, layer normalisation and SiLU, once for each width."""
     for width in widths:
         x = keras.layers.Activation("silu")(keras.layers.LayerNormalization()(keras.layers.Dense(width)(x)))
     return x
@@ -197,7 +198,7 @@ def _join(encoder, decoder):
 
 @keras.saving.register_keras_serializable("helpers")
 class SupervisedAutoencoder(OwnLoss, keras.Model):
-    """One encoder under two heads: a decoder that redraws the input and a classifier that predicts its label.
+    """One encoder with two heads: a decoder that reconstructs the input and a classifier that predicts its label.
 
     The loss is ``prediction_weight · cross-entropy + reconstruction_weight · squared error``: the cross-entropy is the
     mean over the batch's labelled images, the squared error is summed over pixels and averaged over all its images.
@@ -217,7 +218,7 @@ class SupervisedAutoencoder(OwnLoss, keras.Model):
     --------
     >>> model = SupervisedAutoencoder(encoder, decoder, classifier, reconstruction_weight=0.1)
     >>> model.compile("adam")
-    >>> model.fit(images, labels)  # a label of −1: not known, the image is only reconstructed
+    >>> model.fit(images, labels)  # a label of −1 means unknown: the image is only reconstructed
 
     References
     ----------
@@ -295,13 +296,13 @@ def vae_networks(latent_dim=50, width=200, images=None, input_dim=784):
     Parameters
     ----------
     latent_dim : int, default=50
-        Numbers in a latent vector.
+        Dimensions of a latent vector.
     width : int, default=200
         Units of each hidden layer.
     images : ndarray of shape (n, input_dim), optional
         Training images; the output biases start at the log-odds of their mean pixels.
     input_dim : int, default=784
-        Numbers in an input.
+        Dimensions of an input.
 
     Returns
     -------
@@ -343,7 +344,7 @@ class VariationalAutoencoder(OwnLoss, keras.Model):
     decoder : keras.Model
         z (n, latent_dim) → logits of p(x|z), (n, input_dim).
     samples : int, default=1
-        Latent samples an image in the training bound.
+        Latent samples per image in the training bound.
     kl_weight : float, default=1.0
         Weight β of the KL divergence; 1 is the bound. Used with ``samples=1`` only.
     seed : int, default=0
@@ -354,6 +355,8 @@ class VariationalAutoencoder(OwnLoss, keras.Model):
     Kingma and Welling (2014), "Auto-Encoding Variational Bayes"; Burda, Grosse and Salakhutdinov (2016), "Importance
     Weighted Autoencoders".
     """
+
+    decoder_returns = "logits"  # of binary pixels; a subclass may give it another meaning
 
     def __init__(self, encoder, decoder, samples=1, kl_weight=1.0, seed=0, **kwargs):
         super().__init__(**kwargs)
@@ -436,7 +439,8 @@ class VariationalAutoencoder(OwnLoss, keras.Model):
         """Return the pixel probabilities (count, input_dim) of `count` latents drawn from the prior."""
         count, seed = check_integer("count", count, low=1), check_integer("seed", seed, low=0)
         latents = keras.random.normal((count, self.latent_dim), seed=seed)
-        return np.asarray(ops.sigmoid(self.decode(latents)))
+        alone = keras.distribution.distribution()  # then each process by itself
+        return np.asarray(ops.sigmoid(predict(self.decoder, latents) if alone else self.decode(latents)))
 
 
 def _rows(images):

@@ -37,9 +37,9 @@ def check(name, value, *, at_most=None, at_least=None, unit="", source=None, met
     source : str, optional
         Key in ``book/references.bib`` of the publication the bound comes from.
     met : bool, default=True
-        False states openly that the bound is not reached; the check then fails when it *is* reached.
+        False states openly that the bound is not reached; the check then fails if it *is* reached.
     comparison : dict, optional
-        What `compare` knows of a comparison: ``seeds``, ``standard_errors`` and ``curve``.
+        What `compare` records of a comparison: ``seeds``, ``standard_errors`` and ``curve``.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def compare(name, ours, theirs, *, curve, ratio=True, paired=False, **options):
     name : str
         The claim's name, as for `check`.
     ours, theirs : array_like of shape (n,)
-        One measured number a seed; the two n may differ unless `paired`.
+        One measurement per seed; the two n may differ unless `paired`.
     curve : str
         The result in ``experiments/results`` that holds the curves of these runs, for a reader to judge by.
     ratio : bool, default=True
@@ -115,7 +115,7 @@ def compare(name, ours, theirs, *, curve, ratio=True, paired=False, **options):
 
 
 def _check_words(name, unit, source):
-    """Raise a ValueError for words of a claim that are none."""
+    """Raise a ValueError unless the words of a claim are strings."""
     check_kind("name", name, str, "the claim's name")
     check_kind("unit", unit, str, "the unit's name")
     check_kind("source", source, (str, type(None)), "a key in book/references.bib")
@@ -127,7 +127,7 @@ def _bound(name, bound):
 
 
 def _runs(name, values):
-    """Return one number a seed as float64, or raise a ValueError."""
+    """Return one number per seed as float64, or raise a ValueError."""
     check_array(name, values, shape=(None,), least=2)
     return np.asarray(values, float)
 
@@ -160,12 +160,12 @@ def glue(name, value):
         from myst_nb import glue as myst_glue
     except ImportError:  # Colab and plain Jupyter need only the printed line: the prose is not rendered there
         return
-    # The page formats a number's text, and NumPy 2 writes its own as "np.float64(0.5)".
+    # The page formats a number's text, and NumPy 2 writes its numbers as "np.float64(0.5)".
     myst_glue(name, value.item() if isinstance(value, np.generic) else value, display=False)
 
 
 def report():
-    """Print how long the chapter ran, on what and with which versions, for the book's status page.
+    """Print how long the chapter ran, on which device and with which versions, for the book's status page.
 
     Returns
     -------

@@ -223,6 +223,8 @@ class ColourVAE(VariationalAutoencoder):
     Kingma and Welling (2014), "Auto-Encoding Variational Bayes".
     """
 
+    decoder_returns = "means"
+
     def __init__(self, encoder, decoder, kl_weight=1.0, seed=0, **kwargs):
         super().__init__(encoder, decoder, 1, kl_weight, seed, **kwargs)
         self.log_sigma = self.add_weight(
@@ -261,3 +263,27 @@ class ColourVAE(VariationalAutoencoder):
         config = super().get_config()
         config.pop("samples")
         return config
+
+
+def grid_networks(shape=(32, 32, 3), code_dim=16, width=32):
+    """Build an encoder whose code is a small image, and a decoder for it: one vector for each 4 × 4 pixels.
+
+    Parameters
+    ----------
+    shape, width
+        As for `encoder`.
+    code_dim : int, default=16
+        Numbers in the vector of a place.
+
+    Returns
+    -------
+    encoder, decoder : keras.Model
+        Images (n, height, width, channels) → (n, height/4, width/4, code_dim), and back.
+    """
+    shape, width = _check_size("shape", shape), check_integer("width", width, low=1)
+    small = (*(size // 2**LEVELS for size in shape[:2]), check_integer("code_dim", code_dim, low=1))
+    down = [_convolution(width), _convolution(2 * width), _convolution(code_dim, 1, 1, None)]
+    up = [_convolution(2 * width, 3, 1), MatmulConv2DTranspose(width, **_DOUBLING)]
+    last = MatmulConv2DTranspose(shape[-1], **{**_DOUBLING, "activation": "sigmoid"})
+    encoder = keras.Sequential([keras.Input(shape), *down], name="encoder")
+    return encoder, keras.Sequential([keras.Input(small), *up, last], name="decoder")

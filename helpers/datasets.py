@@ -1,4 +1,4 @@
-"""MNIST, bundled and verified, mixtures of normals, and mini-batches whose order depends on seed and epoch alone."""
+"""MNIST and emoji, bundled and verified, mixtures of normals, mini-batches in an order by seed and epoch alone."""
 
 import hashlib
 import os
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from helpers.checks import check_array, check_choice, check_integer, check_kind, check_labels, check_number, check_shape
+from helpers.emoji import load_emoji  # noqa: F401  all data sets have one door
 
 MNIST_PATH = Path(__file__).with_name("data") / "mnist.npz"
 TRAINING_SIZE = 60_000
@@ -78,7 +79,7 @@ def load_mnist(validation_size=10_000, path=MNIST_PATH):
 
 
 def load_mnist_bytes(split, path=MNIST_PATH):
-    """Load one part of the bundled MNIST digits as published: for a few digits a quarter of the memory, or much less.
+    """Load one part of the bundled MNIST digits as published: in a quarter of the memory, or less for a few digits.
 
     Parameters
     ----------
@@ -179,12 +180,12 @@ class _Mixture(NamedTuple):
 
 
 class Mixture(_Mixture):
-    """Equally likely normal modes of one spread.
+    """Equally likely normal modes of equal spread.
 
     Parameters
     ----------
     centers : array_like of shape (k, d)
-        At least one.
+        Of the modes, at least one.
     std : float
         Standard deviation along each axis; with 0 the modes are points.
     """
@@ -214,7 +215,7 @@ class Mixture(_Mixture):
         return (self.centers[rows] + self.std * rng.standard_normal((count, self.centers.shape[1]))).astype("float32")
 
     def standardised(self):
-        """Return the mixture scaled to mean square 1 along the axes: what a network likes to see."""
+        """Return the mixture scaled to mean square 1 along the axes, a scale that suits networks."""
         scale = np.sqrt((self.centers**2).mean() + self.std**2)
         if not scale:
             raise ValueError("centers: got only zeros with a std of 0, expected points that can be scaled.")
@@ -282,16 +283,17 @@ def grid(side=5, spacing=2.0, std=0.05):
 class ShuffledBatches(keras.utils.PyDataset):
     """Mini-batches of images, in an order that depends on the seed and the epoch alone.
 
-    Keras's own shuffling draws from a global random state, so a run resumed after an interruption sees another order.
+    Keras's own shuffling draws from a global random state, so a run that is resumed has a different order.
     Here epoch `e` always has the same order, whatever happened before it. Each epoch visits every image at most once;
-    the last ``len(images) % batch_size`` of the order are left out so that all batches have one size.
+    the last ``len(images) % batch_size`` of the order are left out so that all batches have one size. Of several
+    processes under a ``keras.distribution.Distribution`` each gets its own rows of every batch.
 
     Parameters
     ----------
     images : array_like of shape (n, ...)
         The examples.
     batch_size : int
-        Examples a batch, at most n.
+        Examples per batch, at most n.
     seed : int, default=0
         Seed of the order and of the transformation.
     labels : array_like of shape (n, ...), optional
@@ -334,11 +336,27 @@ class ShuffledBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         """Return batch `index` of the current epoch: ``(images,)`` or ``(images, labels)``, as ``fit`` expects."""
+        return _own_rows(self._whole(index))
+
+    def _whole(self, index):
+        """Return the whole batch `index`, of which other processes get other rows."""
         rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         images = self.images[rows]
         if self.transform is not None:
             images = self.transform(images, np.random.default_rng([self.seed, self.epoch, index]))
         return (images,) if self.labels is None else (images, self.labels[rows])
+
+
+def _own_rows(batch):
+    """Return those rows of a batch, a tuple of arrays, that this process feeds; all of them where it is the only one.
+
+    Keras joins what the processes of a ``keras.distribution.Distribution`` feed, in their order, to one batch.
+    """
+    distribution = keras.distribution.distribution()
+    processes = distribution.num_processes if distribution else 1
+    if len(batch[0]) % processes:
+        raise ValueError(f"batch_size: got {len(batch[0])}, expected a multiple of the {processes} processes.")
+    return tuple(np.split(array, processes)[distribution.data_shard_id] for array in batch) if processes > 1 else batch
 
 
 def _check_rows(name, rows, count=None):
@@ -390,15 +408,16 @@ class SemiSupervisedBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         """Return batch `index`: images, labelled ones first, and labels, −1 where there is none."""
-        (unlabelled,) = self.unlabelled[index]
+        (unlabelled,) = self.unlabelled._whole(index)
         rng = np.random.default_rng([self.seed, self.unlabelled.epoch, index, 1])
         rows = rng.choice(len(self.images), self.labelled_size, replace=False)
         missing = np.full(len(unlabelled), -1, self.labels.dtype)
-        return np.concatenate([self.images[rows], unlabelled]), np.concatenate([self.labels[rows], missing])
+        images = np.concatenate([self.images[rows], unlabelled])
+        return _own_rows((images, np.concatenate([self.labels[rows], missing])))
 
 
 def balanced_subset(labels, count, rng):
-    """Choose rows at random so that every class comes equally often.
+    """Choose rows at random so that every class occurs equally often.
 
     Parameters
     ----------
@@ -427,7 +446,7 @@ def balanced_subset(labels, count, rng):
 
 
 def binarise(images, rng):
-    """Draw binary pixels: each is 1 with the probability that its grey level names.
+    """Draw binary pixels: each is 1 with a probability equal to its grey level.
 
     Parameters
     ----------
@@ -449,7 +468,7 @@ def binarise(images, rng):
 
 
 def first_of_each(labels):
-    """Return where each class stands for the first time.
+    """Return the first row of each class.
 
     Parameters
     ----------

@@ -35,9 +35,9 @@ class _Schedule(NamedTuple):
 
 
 class Schedule(_Schedule):
-    """What a noisy sample holds at a time from 0 (data) to 1 (noise): signal_rate · data + noise_rate · noise.
+    """What a noisy sample consists of at a time from 0 (data) to 1 (noise): signal_rate · data + noise_rate · noise.
 
-    The rates are the cosine and the sine of one angle, so their squares add up to 1: data of mean square 1 keep it.
+    The rates are the cosine and the sine of one angle, so their squares add up to 1, and data of mean square 1 keep it.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Schedule(_Schedule):
         which data with fine detail need.
     least_signal : float, default=0.01
         Signal rate at time 1, in [0, 1). At 0 the noise alone would not determine the data that a network's output
-        stands for.
+        implies.
 
     References
     ----------
@@ -65,13 +65,13 @@ class Schedule(_Schedule):
         return ops.cos(angles), ops.sin(angles)
 
 
-# What a network may be trained to say about a noisy sample. Each says the same: the noisy sample and one of the three
-# determine the other two. What differs is where the network's errors hurt.
+# What a network may be trained to predict from a noisy sample. All three are equivalent: the noisy sample and one of
+# the three determine the other two. What differs is where the network's errors matter.
 KINDS = ("image", "noise", "velocity")
 
 
 def target(kind, images, noise, signal_rate, noise_rate):
-    """Return what the network should say.
+    """Return what the network should predict.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def target(kind, images, noise, signal_rate, noise_rate):
 
 
 def clean_image(kind, output, noisy, signal_rate, noise_rate):
-    """Return the clean data (n, d) that a network's output (n, d) of this kind stands for; the rates as in `target`."""
+    """Return the clean data (n, d) that a network's output (n, d) of this kind implies; the rates as in `target`."""
     check_choice("kind", kind, KINDS)
     noisy, output = check_shapes(noisy=noisy, output=output)
     signal_rate, noise_rate = _check_rates(noisy, signal_rate=signal_rate, noise_rate=noise_rate)
@@ -110,7 +110,7 @@ def clean_image(kind, output, noisy, signal_rate, noise_rate):
 
 
 def _check_rates(samples, **rates):
-    """Return rates, or raise a ValueError unless each is one number for all samples (n, d), or one a sample: (n, 1)."""
+    """Return rates, or raise a ValueError unless each is one number for all samples (n, d) or one per sample (n, 1)."""
     rates, full = {name: check_shape(name, rate, (...,)) for name, rate in rates.items()}, np.shape(samples)
     for name, shape in ((name, np.shape(rate)) for name, rate in rates.items()):
         fits = all(size in (1, most) for size, most in zip(shape, full, strict=False))
@@ -135,7 +135,7 @@ def loss_weight(prediction, weighting, signal_rate, noise_rate):
     -------
     array of the rates' shape
         At most 400, the weight of a clean image's error in the velocity at a noise rate of 0.05: with hardly any
-        noise the factor has no bound, and a few samples of a batch would outweigh all others.
+        noise the factor has no bound, and a few samples of a batch would outweigh all the others.
     """
     check_choice("prediction", prediction, KINDS)
     check_choice("weighting", weighting, KINDS)
@@ -147,7 +147,7 @@ def loss_weight(prediction, weighting, signal_rate, noise_rate):
 
 
 def exact_denoiser(mixture, schedule):
-    """Return the best denoiser of a known mixture: the mean of all data that could lie behind a noisy sample.
+    """Return the best denoiser of a known mixture: the mean of all data that a noisy sample could come from.
 
     Parameters
     ----------
@@ -186,21 +186,21 @@ def exact_denoiser(mixture, schedule):
 
 
 def step(noisy, clean, rates, next_rates, scatter=0.0, fresh=0.0):
-    """Move noisy samples to the next, smaller noise.
+    """Move noisy samples to the next, lower noise level.
 
-    The clean data and the noise that the samples seem to be made of are mixed again at the next rates. With a scatter
-    of 1 a part of that noise is replaced by fresh noise.
+    The clean data and the noise of which the samples seem to consist are mixed again at the next rates. With a scatter
+    of 1, a part of that noise is replaced by fresh noise.
 
     Parameters
     ----------
     noisy : array of shape (n, d)
         The samples.
     clean : array of shape (n, d)
-        What the denoiser takes for the data in them.
+        The denoiser's estimate of the data in them.
     rates, next_rates : tuple of scalar arrays
         Signal and noise rate now and next; the noise rate now is positive.
     scatter : float, default=0.0
-        0: nothing is drawn, the walk is a function of its start (DDIM). 1: the fresh noise of DDPM.
+        0: no fresh noise, the walk is a function of its start (DDIM). 1: the fresh noise of DDPM.
     fresh : array of shape (n, d)
         Standard normal noise; without scatter none is needed.
 
@@ -243,7 +243,7 @@ def walk(denoise, noise, schedule, steps, key, scatter=0.0):
     schedule : Schedule
         The noise.
     steps : int
-        How many; the denoiser is called once a step.
+        How many; the denoiser is called once per step.
     key : jax random key
         Source of the fresh noise.
     scatter : float, default=0.0
@@ -252,7 +252,7 @@ def walk(denoise, noise, schedule, steps, key, scatter=0.0):
     Returns
     -------
     array of shape (n, d)
-        With one step, what the denoiser makes of noise alone.
+        With one step, the denoiser's estimate from noise alone.
     """
     check_kind("denoise", denoise, Callable, "a function denoise(noisy, times)")
     noise = 1.0 * jnp.asarray(check_shape("noise", noise, (None, None)))  # integers become floats, as what comes out
@@ -287,7 +287,7 @@ _CLOCK_WIDTH = 32
 
 
 def denoising_network(dimension, width=128, blocks=3, frequencies=()):
-    """Return a network of residual blocks that is told the time, and so the strength of the noise.
+    """Return a network of residual blocks that also receives the time, and thereby the strength of the noise.
 
     Every block adds a correction to what came in: layer normalisation, a scale and a shift that depend on the time,
     dense, SiLU, dense. The output starts at 0.
@@ -295,7 +295,7 @@ def denoising_network(dimension, width=128, blocks=3, frequencies=()):
     Parameters
     ----------
     dimension : int
-        Numbers in a sample.
+        Dimensions of a sample.
     width : int, default=128
         Units of every layer.
     blocks : int, default=3

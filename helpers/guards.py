@@ -4,6 +4,8 @@ import copy
 import inspect
 import itertools
 
+import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 
@@ -18,13 +20,31 @@ class CheckedPredictions:
     """What a Keras model computes of checked inputs; to be inherited before ``keras.Model``, with `check_inputs`."""
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
-        """Compute outputs as ``keras.Model.predict`` does, of checked inputs."""
+        """Compute outputs as ``keras.Model.predict`` does, of checked inputs; arrays as the function `predict` does."""
         _check_sizes(batch_size=batch_size, steps=steps)
-        return super().predict(_checked_inputs(x, self.check_inputs), batch_size, verbose, steps, callbacks)
+        x = _checked_inputs(x, self.check_inputs)
+        if keras.distribution.distribution() and is_array(x):
+            return predict(self, x, batch_size or 32)
+        return super().predict(x, batch_size, verbose, steps, callbacks)
 
     def predict_on_batch(self, x):
         """Compute outputs as ``keras.Model.predict_on_batch`` does, of checked inputs."""
         return super().predict_on_batch(self.check_inputs(x))
+
+
+def predict(network, inputs, batch_size=1000):
+    """Compute outputs as ``keras.Model.predict`` does; under a distribution by this process alone, for any rows.
+
+    There, Keras's own ``predict`` shares the rows out. It fails where they do not divide by the devices, and where
+    another process holds some of the outputs. The network's weights must be the same on all devices.
+    """
+    if keras.distribution.distribution() is None:
+        return network.predict(inputs, batch_size=batch_size, verbose=0)
+    groups = (network.trainable_variables, network.non_trainable_variables)
+    weights = [[jnp.asarray(np.asarray(variable.value)) for variable in group] for group in groups]
+    blocks = [inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size)]
+    parts = [network.stateless_call(*weights, block, training=False)[0] for block in blocks]
+    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
 
 
 class Guarded(CheckedPredictions):

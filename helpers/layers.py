@@ -6,10 +6,12 @@ from keras import ops
 
 from helpers.checks import (
     check_activation,
+    check_array,
     check_choice,
     check_each,
     check_integer,
     check_kind,
+    check_labels,
     check_number,
     check_shape,
 )
@@ -129,7 +131,7 @@ class MatmulConv2D(_MatmulConvolution):
     activation : str or callable, optional
         Applied to the output.
     use_bias : bool, default=True
-        Whether a number a filter is added.
+        Whether one number per filter is added.
 
     Notes
     -----
@@ -219,7 +221,7 @@ def _from_tiles(tiles, stride):
 
 @keras.saving.register_keras_serializable("helpers")
 class RandomBits(keras.layers.Layer):
-    """Turns the first numbers of a normal latent vector into random bits, −1 or +1, by their sign.
+    """Turns the first components of a normal latent vector into random bits, −1 or +1, by their sign.
 
     Parameters
     ----------
@@ -237,7 +239,7 @@ class RandomBits(keras.layers.Layer):
         self.bits = check_integer("bits", bits, low=0)
 
     def call(self, latents):
-        """Return latents whose first `bits` numbers are −1 or +1."""
+        """Return latents whose first `bits` components are −1 or +1."""
         check_shape("latents", latents, (None, None))
         if latents.shape[1] < self.bits:
             raise ValueError(f"latents: got {latents.shape[1]} numbers a row, expected at least the {self.bits} bits.")
@@ -250,12 +252,12 @@ class RandomBits(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("helpers")
 class FourierFeatures(keras.layers.Layer):
-    """Adds sines and cosines of the inputs, with which a network can follow detail finer than its weights' scale.
+    """Adds sines and cosines of the inputs, with which a network can follow detail too fine for its weights alone.
 
     Parameters
     ----------
     frequencies : sequence of float
-        In half-turns a unit: sin(πfx) and cos(πfx) of each input number x.
+        In half-turns per unit: sin(πfx) and cos(πfx) of each input number x.
 
     References
     ----------
@@ -314,7 +316,7 @@ class Pack(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("helpers")
 class MinibatchDeviation(keras.layers.Layer):
-    """Adds to each point how much its group differs, so that a discriminator sees fakes that are all alike.
+    """Adds to each point how much its group varies, so that a discriminator notices fakes that are all alike.
 
     The number is the standard deviation over the group of each feature, averaged over the features; all points of a
     group get the same.
@@ -367,7 +369,7 @@ def dense_network(input_shape, units, outputs, activation="leaky_relu", normalis
     units : sequence of int
         Hidden units, layer by layer.
     outputs : int
-        Numbers that come out.
+        Size of the output.
     activation : str, default="leaky_relu"
         Keras name of the hidden activation; "leaky_relu" has slope 0.2.
     normalise : bool, default=False
@@ -407,3 +409,115 @@ def hidden_layers(name, units, activation, normalise):
             layers.Activation(activation),
         )
     ]
+
+
+@keras.saving.register_keras_serializable("helpers")
+class VectorQuantiser(keras.layers.Layer):
+    """Replaces each vector by the nearest row of a codebook; the gradient goes straight through to the vector.
+
+    Parameters
+    ----------
+    codes : int
+        Rows of the codebook.
+    update : {"loss", "average", "restart"}, default="loss"
+        How the codebook learns: from a squared distance in the loss; as running means of the vectors that chose each
+        row; or so, where a row that hardly any vector chooses is put onto a vector of the batch.
+    unit : bool, default=False
+        Whether vectors and rows are brought to length 1 before they are compared.
+    commitment : float, default=0.25
+        Weight of the squared distance that draws the vectors to their rows.
+
+    Notes
+    -----
+    Maps (n, ..., d) to the same shape. The distances are summed over an example and averaged over the batch.
+
+    References
+    ----------
+    van den Oord, Vinyals and Kavukcuoglu (2017), "Neural Discrete Representation Learning".
+    """
+
+    KEEP, SELDOM = 0.99, 0.5  # of a running mean at each step; vectors a batch below which a row is put elsewhere
+
+    def __init__(self, codes, update="loss", unit=False, commitment=0.25, **kwargs):
+        super().__init__(**kwargs)
+        self.codes = check_integer("codes", codes, low=2)
+        self.update = check_choice("update", update, ("loss", "average", "restart"))
+        self.unit = check_choice("unit", unit, (False, True))
+        if self.unit and self.update != "loss":
+            raise ValueError(f"update: got {update!r} with unit=True, expected 'loss': means have no length of 1.")
+        self.commitment = check_number("commitment", commitment, low=0)
+
+    def build(self, input_shape):
+        """Create the codebook, and for running means the counts and the sums whose ratio it is."""
+        shape, learned = (self.codes, input_shape[-1]), self.update == "loss"
+        normal = keras.initializers.RandomNormal(stddev=1.0)
+        self.codebook = self.add_weight(shape=shape, initializer=normal, trainable=learned, name="codebook")
+        if not learned:
+            self.counts = self.add_weight(shape=shape[:1], initializer="ones", trainable=False, name="counts")
+            self.sums = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="sums")
+            self.sums.assign(self.codebook + 0)  # arrays of their own, as each is given away in training
+
+    def call(self, vectors, training=False):
+        """Return the nearest rows; in training the codebook follows the vectors."""
+        vectors = self._scale(check_shape("vectors", vectors, (..., self.codebook.shape[1])))
+        rows = self._rows(tokens := self._nearest(vectors))
+        self.add_loss(self.commitment * _distance(vectors, ops.stop_gradient(rows)))
+        if self.update == "loss":
+            self.add_loss(_distance(ops.stop_gradient(vectors), rows))
+        elif training:
+            self._follow(ops.stop_gradient(vectors), tokens)
+        return vectors + ops.stop_gradient(rows - vectors)
+
+    def tokens(self, vectors):
+        """Return the index of the nearest row for each vector, (..., d) -> (...)."""
+        vectors = check_array("vectors", vectors, shape=(..., self.codebook.shape[1]), least=1)
+        return np.asarray(self._nearest(self._scale(ops.convert_to_tensor(vectors))))
+
+    def look_up(self, tokens):
+        """Return the rows of the codebook with these indices, (n, ...) -> (n, ..., d)."""
+        shape = check_array("tokens", tokens, shape=(None, ...), least=1).shape
+        indices = check_labels("tokens", np.ravel(tokens), high=self.codes - 1)
+        return np.asarray(self._rows(indices)).reshape(*shape, self.codebook.shape[1])
+
+    def _rows(self, tokens):
+        """Do what `look_up` says, with tensors."""
+        return ops.take(self._scale(self.codebook), tokens, axis=0)
+
+    def _scale(self, vectors):
+        """Return the vectors, brought to length 1 if that is wanted."""
+        return vectors * ops.rsqrt(ops.sum(vectors**2, -1, keepdims=True) + 1e-12) if self.unit else vectors
+
+    def _nearest(self, vectors):
+        """Return the index of the nearest row: |v − e|² without |v|², which is the same for all rows."""
+        rows = self._scale(self.codebook)
+        return ops.argmin(ops.sum(rows**2, axis=1) - 2 * ops.matmul(vectors, ops.transpose(rows)), axis=-1)
+
+    def _follow(self, vectors, tokens):
+        """Move counts, sums and codebook towards a batch."""
+        vectors = ops.reshape(vectors, (-1, vectors.shape[-1]))
+        chosen = ops.one_hot(ops.reshape(tokens, (-1,)), self.codes)  # (places, codes)
+        counts = self.KEEP * self.counts + (1 - self.KEEP) * ops.sum(chosen, axis=0)
+        sums = self.KEEP * self.sums + (1 - self.KEEP) * ops.matmul(ops.transpose(chosen), vectors)
+        if self.update == "restart":
+            # The images of a batch come in a random order: evenly spaced places are random vectors.
+            spaced = np.linspace(0, len(vectors) - 1, self.codes).astype("int32")
+            seldom = counts < self.SELDOM
+            counts = ops.where(seldom, 1.0, counts)
+            sums = ops.where(seldom[:, None], ops.take(vectors, spaced, axis=0), sums)
+        self.counts.assign(counts)
+        self.sums.assign(sums)
+        self.codebook.assign(sums / ops.maximum(counts, 1e-5)[:, None])
+
+    def compute_output_spec(self, vectors, training=False):
+        """Return the shape and dtype of the output."""
+        return keras.KerasTensor(vectors.shape, vectors.dtype)
+
+    def get_config(self):
+        """Return the constructor's arguments."""
+        own = dict(codes=self.codes, update=self.update, unit=self.unit, commitment=self.commitment)
+        return {**super().get_config(), **own}
+
+
+def _distance(a, b):
+    """Return the squared distance of two arrays (n, ...), summed over an example and averaged over the batch."""
+    return ops.sum(ops.square(a - b)) / ops.shape(a)[0]

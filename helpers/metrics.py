@@ -22,7 +22,7 @@ CLASSIFIER_PATH = Path(__file__).with_name("data") / "digit_classifier.keras"
 
 
 def load_classifier(path=CLASSIFIER_PATH):
-    """Load the digit classifier that the book's metrics look through.
+    """Load the digit classifier whose features the book's metrics use.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def predict_labels(images):
 
 
 def look(images):
-    """Return what the classifier makes of each image: its features, and the digit that it sees.
+    """Return the classifier's features of each image, and the digit that it sees.
 
     Parameters
     ----------
@@ -97,9 +97,9 @@ def look(images):
     Returns
     -------
     features : ndarray of float64, shape (n, 128)
-        Those of `features`, for sums that keep their digits.
+        As from `features`, in double precision for long sums.
     labels : ndarray of int, shape (n,)
-        Those of `predict_labels`.
+        As from `predict_labels`.
     """
     features, logits = _classify(images)
     return np.float64(features), logits.argmax(axis=1)
@@ -126,18 +126,18 @@ def inception_score(probabilities):
     """Return the Inception score: how much an image says about its class, as a number of classes.
 
     It is exp of the mean KL(p(y|x) ‖ p(y)), with p(y) the mean of all p(y|x): exp of the mutual information of image
-    and class. No real image enters.
+    and class. No real images are involved.
 
     Parameters
     ----------
     probabilities : array_like of shape (n, classes)
-        What a classifier gives each image, rows that sum to 1.
+        A classifier's probabilities for each image; rows sum to 1.
 
     Returns
     -------
     float
-        From 1, where all rows are alike, to the number of classes, where each row is sure and the classes are equally
-        frequent.
+        From 1, where all rows are equal, to the number of classes, where each row is certain and the classes are
+        equally frequent.
 
     References
     ----------
@@ -188,8 +188,8 @@ def frechet_distance(features_a, features_b):
 def frechet_digit_distance(images_a, images_b):
     """Return the Fréchet distance of two sets of digits on the features of this book's own classifier.
 
-    It is *not* the Fréchet Inception distance (FID) of the literature: other network, other features, other scale.
-    Never list the two in one column.
+    It is *not* the Fréchet Inception distance (FID) of the literature: network, features and scale differ. Never
+    list the two in one column.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def kernel_distance(features_a, features_b):
     """Return the squared maximum mean discrepancy of two sets of features, the kernel distance (KID).
 
     With the kernel (a·b/d + 1)³ and each row's product with itself left out, the estimate has no bias; it can be
-    negative where the two sets have one distribution. It depends on where 0 lies, unlike a distance.
+    negative where both sets have the same distribution. Unlike a distance, it depends on where the origin lies.
 
     Parameters
     ----------
@@ -252,11 +252,11 @@ def _kernel(a, b, middle):
 
 
 def neighbour_metrics(real, fake, k=5, inclusive=False):
-    """Return precision, recall, density and coverage, which compare two sets by balls to the k-th neighbour.
+    """Return precision, recall, density and coverage, which compare two sets by balls around their rows.
 
-    Each real row carries a ball that reaches to its k-th nearest real neighbour, itself not counted; fake rows alike.
+    Each real row has a ball around it, up to its k-th nearest real neighbour, not counting itself; fake rows likewise.
     Precision is the share of fakes inside some real ball, recall the share of real rows inside some fake ball; density
-    is the number of real balls a fake lies in, over k, on average; coverage the share of real balls that hold a fake.
+    is the number of real balls a fake lies in, over k, on average; coverage the share of real balls with a fake inside.
 
     Parameters
     ----------
@@ -265,14 +265,14 @@ def neighbour_metrics(real, fake, k=5, inclusive=False):
     k : int, default=5
         Which neighbour the balls reach to.
     inclusive : bool, default=False
-        Whether a ball holds its surface (``<=``, as in improved precision and recall) or not (``<``, as in density and
-        coverage). It matters only where rows repeat.
+        Whether a ball includes its surface (``<=``, as in improved precision and recall) or not (``<``, as in density
+        and coverage). It matters only where rows repeat.
 
     Returns
     -------
     dict of str to float
         ``precision``, ``recall`` and ``coverage`` in [0, 1]; ``density`` >= 0, with expectation 1 when both sets have
-        one distribution.
+        the same distribution.
 
     References
     ----------
@@ -301,7 +301,7 @@ def neighbour_metrics(real, fake, k=5, inclusive=False):
 
 
 def expected_coverage(real_count, fake_count, k):
-    """Return the expectation of coverage when real and fake rows have one distribution, whichever it is.
+    """Return the expectation of coverage when real and fake rows have the same distribution, whatever it is.
 
     Parameters
     ----------
@@ -389,9 +389,9 @@ def parzen_log_likelihood(samples, points, sigma):
     Parameters
     ----------
     samples : array_like of shape (m, d)
-        Where the bumps stand.
+        Centres of the bumps.
     points : array_like of shape (n, d)
-        Where the density is asked.
+        Where the density is evaluated.
     sigma : float
         Standard deviation of a bump, chosen on validation points.
 
@@ -420,7 +420,7 @@ def mode_coverage(points, mixture):
     points : array_like of shape (n, d)
         Generated points.
     mixture : helpers.datasets.Mixture
-        The target; its modes are no mere points.
+        The target; its modes have a spread above 0.
 
     Returns
     -------
@@ -455,7 +455,7 @@ def mode_coverage(points, mixture):
 def _rows(name, rows, least, like=None):
     """Return rows (n, d) as float64, n >= least, as wide as those of `like`."""
     check_array(name, rows, shape=(None, None), least=least)
-    rows = np.asarray(rows).astype("float64")  # of doubles not what float32 has left of them
+    rows = np.asarray(rows).astype("float64")  # doubles keep their precision
     if like is not None and rows.shape[1] != like.shape[1]:
         raise ValueError(f"{name}: got {rows.shape[1]} numbers a row, expected {like.shape[1]}.")
     return rows
@@ -485,8 +485,8 @@ def squared_error(images, reconstructions):
     Parameters
     ----------
     images, reconstructions : array_like of shape (n, ...)
-        Both of one shape, n >= 1: grey levels, or other numbers such as codes. Integers are taken for pixels, and are
-        an error outside [0, 1].
+        Both of the same shape, n >= 1: grey levels, or other numbers such as codes. Integers are taken to be pixels;
+        outside [0, 1] they are an error.
 
     Returns
     -------
@@ -517,7 +517,7 @@ def psnr(images, reconstructions):
         Grey levels in [0, 1], n >= 1.
     reconstructions : array_like of the same shape
         Grey levels. Noise may reach beyond [0, 1], but a mean squared error above 1 is an error: images in [0, 1] never
-        differ so much. An exact copy is one too: its ratio is infinite, and so would be the mean.
+        differ so much. So is an exact copy: its ratio is infinite, and so would the mean be.
 
     Returns
     -------
@@ -575,7 +575,7 @@ def ssim(images, others):
 
 
 def sharpness(images):
-    """Return how fast grey levels change from pixel to pixel, for the light there is.
+    """Return how fast grey levels change from pixel to pixel, relative to the amount of light.
 
     Σ ((x_{i+1,j} − x_{i,j})² + (x_{i,j+1} − x_{i,j})²) / Σ x_{i,j}², both sums over all the images.
 
@@ -587,7 +587,7 @@ def sharpness(images):
     Returns
     -------
     float
-        Blur lowers it, noise raises it, contrast leaves it: real digits set the mark, and more is not better.
+        Blur lowers it, noise raises it, contrast does not change it. Real digits are the reference; more is not better.
     """
     images, light, changes = check_images("images", images), 0.0, 0.0
     for start in range(0, len(images), _BLOCK):
@@ -611,7 +611,7 @@ def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=10_000, p
     samples : int, default=5000
         Latents drawn for each image.
     seed : int, default=0
-        Seed of the draws.
+        Seed of the latents.
     pairs : int, default=10_000
         How many pairs of image and latent to hold in memory at a time.
     progress : callable, optional
@@ -629,6 +629,9 @@ def importance_log_likelihood(vae, images, samples=5000, seed=0, pairs=10_000, p
     samples, seed = check_integer("samples", samples, low=1), check_integer("seed", seed, low=0)
     size = max(1, check_integer("pairs", pairs, low=1) // samples)
     check_kind("progress", progress, (Callable, type(None)), "a callable such as tqdm.tqdm, or None")
+    if getattr(vae, "decoder_returns", "logits") != "logits":
+        found = f"{type(vae).__name__}, whose decoder returns {vae.decoder_returns}"
+        raise ValueError(f"vae: got a {found}, expected one whose decoder returns logits of binary pixels.")
     images = _images_of(vae, images, least=1)
     if not ((images == 0) | (images == 1)).all():
         raise ValueError("images: got grey levels, expected binary pixels, 0 or 1: binarise the images first.")

@@ -26,9 +26,10 @@ def save_weights(path, weights, stored_as="float16"):
     weights : list of ndarray
         What ``model.get_weights()`` returns.
     stored_as : {"float16", "int8", "int7", "int6", "int5", "int4"}, default="float16"
-        2 bytes a number, or so many bits: a matrix is then stored as integers, −127 to 127 in 8 bits, with one scale
-        for each of its columns (an output unit's weights), and anything that is no matrix as float16. Each bit less
-        doubles the error of rounding; measure again what the network does.
+        2 bytes a number, or so many bits: an array of two axes or more is then stored as integers, −127 to 127 in 8
+        bits, with one scale for each index of its last axis (an output unit's weights, or an output channel's), and a
+        vector or a single number as float16. Each bit less doubles the error of rounding; measure again what the
+        network does.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def save_weights(path, weights, stored_as="float16"):
         raise ValueError(f"path: got {str(path)!r}, expected a name that ends in .npz.")
     arrays = {}
     for index, weight in enumerate(_check_weights(weights)):
-        if stored_as != "float16" and weight.ndim == 2:
+        if stored_as != "float16" and weight.ndim >= 2:
             scale = column_scale(weight, int(stored_as.removeprefix("int")))
             arrays[f"{index}_scale"] = scale
             arrays[f"{index}_int8"] = stored = np.round(weight / scale).astype("int8")
@@ -107,8 +108,11 @@ def _check_weights(weights):
 
 
 def column_scale(weight, bits=8):
-    """Return for each column the step between two neighbouring integers of so many bits, float32, never 0."""
-    largest, integers = np.abs(weight).max(axis=0), 2 ** (bits - 1) - 1
+    """Return for each column the step between two neighbouring integers of so many bits, float32, never 0.
+
+    All axes but the last count as rows: a convolution's kernel (h, w, in, out) is a matrix (h * w * in, out).
+    """
+    largest, integers = np.abs(weight).reshape(-1, weight.shape[-1]).max(axis=0), 2 ** (bits - 1) - 1
     # Below the least normal number steps are so coarse that integers would leave their range.
     return np.where(largest > 0, np.maximum(largest / integers, np.finfo("float32").tiny), 1).astype("float32")
 
@@ -198,7 +202,7 @@ def _restore(arrays, index):
     weight, kernel, scale = (arrays.pop(f"{index}_{kind}", np.empty(0)) for kind in ("float16", "int8", "scale"))
     if (weight.dtype, kernel.size, scale.size) == ("float16", 0, 0):
         return weight.astype("float32")
-    if (kernel.dtype, scale.dtype, kernel.shape[1:], weight.size) == ("int8", "float32", scale.shape, 0):
+    if (kernel.dtype, scale.dtype, kernel.shape[-1:], weight.size) == ("int8", "float32", scale.shape, 0):
         return kernel.astype("float32") * scale
     return None
 

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import os
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 from IPython.display import display
+from jax.experimental import multihost_utils
 
 from helpers import storage
 from helpers.checks import check_choice, check_each, check_integer, check_kind, is_array
@@ -210,7 +212,8 @@ class Backup(keras.callbacks.Callback):
 
     Keras's ``BackupAndRestore`` writes weights and the number of the epoch into two files: a run that is killed between
     the two silently repeats an epoch. Here the name of the one file holds the number and a checksum, as HDF5
-    would silently load flipped bits, and a file gets its name when it is whole.
+    would silently load flipped bits, and a file gets its name when it is whole. Of several processes the first writes
+    and all read, so the folder must be one that all of them see.
 
     Parameters
     ----------
@@ -231,7 +234,11 @@ class Backup(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Go on with the newest state, if there is one, and say so."""
-        if states := self._states():
+        states = self._states()
+        if jax.process_count() > 1:
+            name = zlib.crc32("".join(state.name for state in states[-1:]).encode()) % 2**31  # fits an int32
+            multihost_utils.assert_equal(name, "folder: the processes see different states; let them share one.")
+        if states:
             if not self.model.optimizer.built:
                 self.model.optimizer.build(self.model.trainable_variables)
             self._load(states[-1])
@@ -240,14 +247,20 @@ class Backup(keras.callbacks.Callback):
             self.model._initial_epoch = done
 
     def on_epoch_end(self, epoch, logs=None):
-        """Write the state, and forget older ones."""
-        whole = self.folder / "newest.weights.h5"
+        """Write the state, and forget older ones; of several processes the first does, and the others wait for it."""
+        rank = jax.process_index()
+        whole = self.folder / f"newest{rank or ''}.weights.h5"
         with storage.replacing(whole) as partial:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.model.save_weights(partial, overwrite=True)
-        whole.replace(self.folder / f"epoch_{epoch + 1:06}_{self._checksum(whole)}.weights.h5")
-        for state in self._states()[:-1]:
-            state.unlink()
+            self.model.save_weights(partial, overwrite=True)  # in which Keras has all processes take part
+        if rank:
+            whole.unlink()
+        else:
+            whole.replace(self.folder / f"epoch_{epoch + 1:06}_{self._checksum(whole)}.weights.h5")
+            for state in self._states()[:-1]:
+                state.unlink()
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices("the state is written")
 
     def _load(self, state):
         """Put a state into the model, or raise a RuntimeError that names the file."""
@@ -365,6 +378,21 @@ def noise_states(network):
     return [variable for variable in network.non_trainable_variables if id(variable) not in known]
 
 
+# --- Several devices and processes -----------------------------------------------------------------------------------
+
+
+def spread(batch):
+    """Share the rows of an array that a step made itself, such as noise, out to the devices of Keras's distribution.
+
+    Without this, every device would compute with all rows; the numbers are the same. Rows that do not divide by the
+    devices stay together.
+    """
+    distribution = keras.distribution.distribution()
+    if distribution is None or len(batch) % distribution.num_model_replicas:
+        return batch
+    return keras.distribution.distribute_tensor(batch, distribution.get_data_layout(batch.shape))
+
+
 # --- Many steps in one compiled loop ---------------------------------------------------------------------------------
 
 
@@ -407,7 +435,12 @@ def train_scanned(models, draw, steps, points=1, watch=None):
     def stretch(state, keys):
         """Make a step for each key; the running means start anew."""
         state = (*state[:3], jax.tree.map(jnp.zeros_like, state[3]))
-        state, logs = jax.lax.scan(lambda state, key: models[0].train_step(state, draw(key))[::-1], state, keys)
+
+        def step(state, key):
+            """Make a step on a batch of its own."""
+            return models[0].train_step(state, jax.tree.map(spread, draw(key)))[::-1]
+
+        state, logs = jax.lax.scan(step, state, keys)
         return state, {name: values[-1] for name, values in logs.items()}
 
     return [_train_stretches(model, stretch, steps // points, points, watch) for model in models]

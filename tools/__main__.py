@@ -2,7 +2,7 @@
 
 Usage: python -m tools book      (or check, test, ...; NAME=VALUE sets a variable, as for make)
 
-They run in the environment that the book is installed in, and make none.
+They run in the environment that the book is installed in, and make none, except for `bench`.
 """
 
 import inspect
@@ -15,6 +15,7 @@ from pathlib import Path
 from tools.pages import ROOT
 
 CACHE = Path(sys.prefix) / "jax-cache"  # what `check` compiles is kept; the key of an entry holds program and version
+BENCH = ROOT / ".venv-bench"
 # Two at a time, each with a half that lies together; who is done early takes from the other.
 TWO = ("-n", "2", "--dist", "worksteal")
 NBVAL = ("-p", "tools.nbval_budget", "--nbval-lax", "--nbval-current-env", "-W", "default")
@@ -110,10 +111,24 @@ def experiments(NAME=""):
         python(f"experiments.{NAME}")
 
 
+def bench():
+    """Measure the book beside other libraries, which lie in an environment of their own."""
+    needs = [ROOT / "experiments" / "bench" / "requirements.txt", ROOT / "constraints.txt", ROOT / "pyproject.toml"]
+    ready = BENCH / "ready"
+    program = str(BENCH / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    if not ready.exists() or ready.stat().st_mtime < max(file.stat().st_mtime for file in needs):
+        python("venv", "--clear", str(BENCH))
+        install = (program, "-m", "pip", "install", "--quiet")
+        run(*install, "--constraint", "constraints.txt", "--editable", ".")
+        run(*install, "--requirement", str(needs[0]))  # of what both need, TensorFlow may want an older version
+        ready.touch()
+    run(program, "-m", "experiments.bench.run")
+
+
 COMMANDS = {
     **{name.__name__: name for name in (book, pdf, check, test, unit, pages, chapters, notebooks)},
     "test-colab": colab,
-    **{name.__name__: name for name in (lab, edit, execute, experiments)},
+    **{name.__name__: name for name in (lab, edit, execute, experiments, bench)},
 }
 
 

@@ -20,8 +20,7 @@ def pages(root=ROOT):
     list of Path
         Relative to `root`, with the suffix: one that _toc.yml leaves out is ``.md``.
     """
-    toc = yaml.safe_load((Path(root) / "_toc.yml").read_text(encoding="utf-8"))
-    files = [Path(name) for name in _files(toc)]
+    files = [Path(name) for name in _files(_contents(root))]
     return [name if name.suffix else name.with_suffix(".md") for name in files]
 
 
@@ -43,10 +42,15 @@ def chapters_by_part(root=ROOT):
     list of tuple
         The part's name, empty where it has none, and its notebooks relative to `root`.
     """
-    toc = yaml.safe_load((Path(root) / "_toc.yml").read_text(encoding="utf-8"))
+    toc = _contents(root)
     named = [(part.get("caption", ""), [Path(name) for name in _files(part)]) for part in toc.get("parts", [toc])]
     found = [(name, [path for path in paths if path.suffix == ".ipynb"]) for name, paths in named]
     return [(name, paths) for name, paths in found if paths]
+
+
+def _contents(root):
+    """Return the table of contents."""
+    return yaml.safe_load((Path(root) / "_toc.yml").read_text(encoding="utf-8"))
 
 
 def _files(node):

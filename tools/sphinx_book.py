@@ -40,8 +40,20 @@ KINDS = {
     "five-minutes": "Takes five minutes.",
     "own-experiment": "Changes the chapter's experiment.",
     "own-data": "With data or settings of your own.",
+    "off-mnist": "Leaves MNIST.",
+    "proof": "Asks for a proof.",
+    "design": "Asks for a design.",
 }
-EXERCISE_COLUMNS = ["chapter", "exercise", "five minutes", "changes the experiment", "own data", "answers back"]
+# Of exercises, too: the same in the table for teachers, which has no room for a column each.
+KIND_WORDS = {
+    "five-minutes": "five minutes",
+    "own-experiment": "changes the experiment",
+    "own-data": "own data",
+    "off-mnist": "leaves MNIST",
+    "proof": "proof",
+    "design": "design",
+}
+EXERCISE_COLUMNS = ["chapter", "exercise", "kinds", "answers back"]
 EXERCISE = re.compile(r"^```\{exercise-start\} *(.*)\n((?::.*\n)*)((?:.*\n)*?)```\{exercise-end\}", re.MULTILINE)
 # What a chapter says at its top, and how the table of chapters names it.
 PROMISE = re.compile(r"\*\*You will (do|learn)\*\*: (.+)")
@@ -269,8 +281,8 @@ class ExercisesDirective(TableDirective):
             source = (Path(self.env.srcdir) / path).with_suffix(".md").read_text(encoding="utf-8")
             chapter = f"{{doc}}`/{path.with_suffix('').as_posix()}`"
             for label, heading, kinds, checked in exercises(source):
-                marks = ["yes" if kind in kinds else "" for kind in KINDS]
-                rows.append([chapter, f"{{ref}}`{heading} <{label}>`", *marks, "yes" if checked else ""])
+                words = ", ".join(KIND_WORDS[kind] for kind in kinds)
+                rows.append([chapter, f"{{ref}}`{heading} <{label}>`", words, "yes" if checked else ""])
                 chapter = ""
         return [self.table(EXERCISE_COLUMNS, rows)]
 

@@ -12,6 +12,13 @@ from helpers.training import Backup
 RUNS = record.RESULTS.parent / "runs"  # not committed
 
 
+def weights_path(name, *which, kept):
+    """Return where one run's weights are measured: as `record.weights_path` if they are kept, else in `RUNS`."""
+    RUNS.mkdir(exist_ok=True)
+    path = record.weights_path(name, *which)
+    return path if kept else RUNS / path.name
+
+
 def fit(name, model, batches, epochs, recipe, callbacks=()):
     """Train a compiled, built model; a second call after an interruption goes on after the last whole epoch.
 

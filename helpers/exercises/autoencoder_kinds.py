@@ -1,8 +1,9 @@
 """Checks for the exercises on the kinds of autoencoders, and on the variational one."""
 
 import numpy as np
+from scipy.optimize import brentq
 
-from helpers.exercises.comparing import call, choice, exercise, numbers, parts, same, that
+from helpers.exercises.comparing import call, choice, exercise, hinted, numbers, parts, same, that
 
 
 @exercise("variants-ties")
@@ -94,6 +95,21 @@ def _own_noise(answer):
     that(np.array_equal(first, again), "the same generator gives another result. Draw from `rng` alone.")
     that(not np.array_equal(first, other), "another generator gives the same result. Draw from `rng`.")
     that(not np.array_equal(first[0], first[1]), "two equal images are spoiled alike. Draw for each image anew.")
+
+
+@exercise("variants-two-points")
+def _two_points(answer):
+    """Find the largest fixed point by a search for the change of sign, for five strengths of noise."""
+    for sigma in (0.3, 0.6, 0.8, 0.95, 1.5):
+        right, other = (_largest_fixed(factor) for factor in (sigma**-2, 1 / sigma))
+        mistakes = {"Is σ squared in the denoiser?": other}
+        what = f"the largest fixed point for σ = {sigma}"
+        hinted(call(answer, sigma), right, mistakes, rtol=0, atol=2e-3, what=what)
+
+
+def _largest_fixed(factor):
+    """Return the largest x with tanh(factor · x) = x."""
+    return brentq(lambda x: np.tanh(factor * x) - x, 1e-3, 1.5) if factor > 1 else 0.0
 
 
 @exercise("ex-vae-price")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers.exercises.comparing import Wrong, call, choice, exercise, numbers, parts, same, that
+from helpers.exercises.comparing import Wrong, call, choice, exercise, hinted, numbers, parts, same, that
 
 
 @exercise("first-autoencoder-floor")
@@ -71,6 +71,24 @@ def _slopes(answer):
 def _sigmoid(a):
     """Return 1 / (1 + exp(-a))."""
     return 1 / (1 + np.exp(-a))
+
+
+@exercise("first-autoencoder-curved")
+def _curved(answer):
+    """Look for jumps on a fine grid, then measure what two principal directions leave."""
+    t = np.linspace(0, 1, 2_001)
+    signals = numbers(call(answer, t), shape=(len(t), 64), what="the signals of 2,001 values of t")
+    that(np.isfinite(signals).all(), "the signals: got values that are NaN or infinite.")
+    centred = signals - signals.mean(axis=0)
+    size = np.sqrt((centred**2).sum(axis=1).mean())
+    that(size > 0, "all signals are equal.")
+    jump = np.sqrt((np.diff(signals, axis=0) ** 2).sum(axis=1)).max() / size
+    otherwise = f"between t and t + 0.0005 a signal changes by {jump:.2f} of the typical distance from the mean."
+    that(jump < 0.1, f"{otherwise} They must not jump.")
+    variances = np.linalg.svd(centred, compute_uv=False) ** 2
+    left = 1 - variances[:2].sum() / variances.sum()
+    that(left > 0.5, f"two directions leave {left:.0%} of the variance. Do the signals bend enough as t grows?")
+    return f"Two principal directions leave {left:.0%} of the variance."
 
 
 @exercise("math-constant")
@@ -155,6 +173,27 @@ def _own_data(answer):
     that(not np.allclose(made, shares["not centred"], atol=1e-6), "is the mean of each column taken off first?")
     that(not np.allclose(made, 1 - shares["right"], atol=1e-6), "this is the share that is kept. Which is lost?")
     same(made, shares["right"], rtol=1e-4, atol=1e-6, what="the shares that 0 to 4 numbers leave")
+
+
+@exercise("math-noisy-code")
+def _noisy_code(answer):
+    """Find the best map by a regression on the noisy data's covariance, cut to its rank, for three cases."""
+    random = np.random.default_rng(0)
+    for sigma, k in ((0.5, 2), (2.0, 4), (1.0, 0)):
+        eigenvalues = np.sort(random.gamma(1.0, 2.0, size=6))[::-1]
+        noisy = eigenvalues + sigma**2
+        best = np.where(np.arange(6) < k, eigenvalues / noisy, 0)  # a factor for each direction
+        loss = ((1 - best) ** 2 * eigenvalues + best**2 * sigma**2).sum()
+        mistakes = {
+            "That is the loss without noise.": eigenvalues[k:].sum(),
+            "Is a factor of 1 the best one for a direction that is kept?": eigenvalues[k:].sum() + k * sigma**2,
+            "That is with as many units as directions.": (eigenvalues * sigma**2 / noisy).sum(),
+            "Is it the variance of the noise, or its standard deviation?": eigenvalues[k:].sum()
+            + (eigenvalues * sigma / (eigenvalues + sigma))[:k].sum(),
+        }
+        mistakes = mistakes if k else {}
+        what = f"the lowest loss for σ = {sigma} and a code of size {k}"
+        hinted(call(answer, eigenvalues, sigma, k), loss, mistakes, rtol=1e-4, what=what)
 
 
 @exercise("supervised-per-pixel")
@@ -252,3 +291,36 @@ def _own_labels(answer, images):
     counts = np.unique(made, return_counts=True)[1]
     that(counts.max() < 0.8 * len(images), f"{counts.max() / len(images):.0%} of the images have the same label.")
     return f"It has {len(counts)} classes; always naming the commonest is right in {counts.max() / len(images):.0%}."
+
+
+@exercise("supervised-blind-code")
+def _blind_code(answer):
+    """Try every threshold on the first principal component, and a logistic regression on the points."""
+    points, labels = parts(answer, "the points", "the labels")
+    points, labels = numbers(points, shape=(None, 2), what="the points"), numbers(labels, what="the labels")
+    that(labels.shape == (len(points),), f"got {len(points)} points and labels of shape {labels.shape}.")
+    that(set(labels.tolist()) == {0, 1}, f"the labels: got the values {sorted(set(labels.tolist()))[:5]}, not 0 and 1.")
+    counts = (labels == 0).sum(), (labels == 1).sum()
+    that(min(counts) >= 200, f"got {counts[0]} and {counts[1]} points, expected 200 of each label at least.")
+    rows = points - points.mean(axis=0)
+    scale, directions = np.linalg.svd(rows, full_matrices=False)[1:]
+    that(scale[1] > 1e-9 * scale[0], "the points lie on a line.")
+    sure = labels[np.argsort(rows @ directions[0], kind="stable")]
+    right = (np.cumsum(sure == 0) + (sure == 1).sum() - np.cumsum(sure == 1)) / len(sure)
+    best = max(right.max(), 1 - right.min())
+    otherwise = f"a threshold on the code is right on {best:.0%} of the points."
+    that(best <= 0.6, f"{otherwise} In which direction do the points vary most?")
+    white = rows @ directions.T / scale * np.sqrt(len(rows))
+    straight = ((_straight_line(white, labels) > 0) == (labels == 1)).mean()
+    that(straight >= 0.95, f"a straight line separates only {straight:.0%} of the points.")
+    return f"Right by the code: {best:.0%}, by a straight line: {straight:.0%}."
+
+
+def _straight_line(points, labels):
+    """Return the logits of a logistic regression on points of variance 1, by Newton's method."""
+    rows, w = np.column_stack([points, np.ones(len(points))]), np.zeros(3)
+    for _ in range(30):
+        share = 1 / (1 + np.exp(-np.clip(rows @ w, -30, 30)))
+        curvature = (rows * (share * (1 - share))[:, None]).T @ rows + 0.01 * np.eye(3)
+        w -= np.linalg.solve(curvature, rows.T @ (share - labels) + 0.01 * w)
+    return rows @ w

@@ -90,6 +90,33 @@ def _own_curve(answer):
     return f"Of the variance, {left:.0%} is left in the errors."
 
 
+@exercise("first-network-twins")
+def _twins(answer):
+    """Compare the functions of a vector and of its twin, then the twin with the one that was asked for."""
+    random = np.random.default_rng(0)
+    w, order, signs = random.normal(size=25), random.permutation(8), random.choice([-1, 1], 8)
+    x = np.linspace(-2, 2, 50)[:, None]
+
+    def outputs(w):
+        """Return what the network of 8 units makes of 50 inputs."""
+        return np.tanh(x @ w[None, :8] + w[8:16]) @ w[16:24] + w[24]
+
+    def moved(*factors, by=order):
+        """Return W, b and V in another order, each with its own factors, and c."""
+        kept = zip(w[:24].reshape(3, 8), factors, strict=True)
+        return np.concatenate([*(factor * part[by] for part, factor in kept), w[24:]])
+
+    twin = numbers(call(answer, w, order, signs), shape=(25,), what="the twin")
+    mistakes = {
+        "Which sign must the bias have, so that tanh changes its own?": moved(signs, 1, signs),
+        "The unit has changed its sign. What makes up for it?": moved(signs, signs, 1),
+        "Unit order[j] becomes unit j. Is it the other way round?": moved(signs, signs, signs, by=np.argsort(order)),
+        "signs[j] belongs to the twin's unit j.": moved(*3 * [signs[order]]),
+    }
+    hinted(twin, moved(signs, signs, signs), mistakes, rtol=1e-6, what="the twin")
+    same(outputs(twin), outputs(w), rtol=1e-6, atol=1e-9, what="the twin's function")
+
+
 # --- Keras on JAX ----------------------------------------------------------------------------------------------------
 
 # For each call, what to ask of a reader who counts it wrongly.
@@ -213,6 +240,37 @@ def _own_noise(answer):
     return f"Ten steps, ten draws; mean {np.mean(draws):.2f}, deviation {np.std(draws):.2f}."
 
 
+@exercise("keras-one-trace")
+def _one_trace(answer):
+    """Fill batches up with large numbers, and compare loss and gradient with those of the real rows alone."""
+    random, traces = np.random.default_rng(0), []
+    w = random.normal(size=5)
+
+    def counted(*inputs):
+        """Call the answer, and count how often JAX traces it."""
+        traces.append(1)
+        return answer(*inputs)
+
+    call(answer, w, np.ones((2, 5)), np.ones(2), np.ones(2))  # dots count as no answer
+    step = jax.jit(jax.value_and_grad(counted))
+    for real in (8, 3, 1):
+        marks = np.arange(8) < real
+        filled = np.where(marks, 1, 1_000)  # rows that are not real have large numbers
+        rows, targets = random.normal(size=(8, 5)) * filled[:, None], random.normal(size=8) * filled
+        errors = (rows @ w - targets) * marks
+        made = call(step, w, rows, targets, marks.astype("float64"))
+        loss, gradient = parts(made, "the loss", "its gradient")
+        what, right = f"the loss of {real} real rows of 8", (errors**2).sum() / real
+        mistakes = {
+            "The mean must be over the real rows. By what is the sum divided?": (errors**2).mean(),
+            "Rows that are not real count as well.": ((rows @ w - targets) ** 2).mean(),
+        }
+        hinted(loss, right, mistakes if real < 8 else {}, rtol=1e-4, what=what)
+        expected = 2 * rows.T @ errors / real
+        same(gradient, expected, rtol=1e-3, atol=1e-4, what=f"the gradient with {real} real rows of 8")
+    that(len(traces) == 1, f"JAX traced the loss {len(traces)} times for three batches of one shape.")
+
+
 # --- What these models are, and why ----------------------------------------------------------------------------------
 
 
@@ -289,6 +347,24 @@ def _inversion(answer, generator, targets, generated):
     that(error.mean() < start.mean(), f"{came} Do the steps go downhill, and is row i the latent of digit i?")
     that(error.mean() < start.mean() / 2, f"{came} A longer search gets it below half of that.")
     return f"The mean squared error is {error.mean():.1f}, {error.mean() / start.mean():.2f} of the start's."
+
+
+@exercise("what-and-why-circle")
+def _circle(answer):
+    """Hand over five random encoders, and compare the codes of the two opposite points."""
+    random, waves = np.random.default_rng(0), np.arange(1, 5)
+    for _ in range(5):
+        weights, turns = random.normal(size=4), random.uniform(0, 2 * np.pi, 4)
+
+        def encode(angle, weights=weights, turns=turns):
+            """Return the code of a point, given its angle: a sum of four waves."""
+            return np.cos(np.multiply.outer(angle, waves) + turns) @ weights
+
+        angle = numbers(call(answer, encode), shape=(), what="the angle")
+        codes = encode(angle), encode(angle + np.pi)
+        came = f"at the angle {angle:.4f} the code is {codes[0]:.4f}, at the opposite point {codes[1]:.4f}."
+        hint = "Where does their difference change its sign?"
+        that(abs(codes[0] - codes[1]) < 1e-5, f"{came} {hint}")
 
 
 @exercise("what-and-why-smaller-steps")

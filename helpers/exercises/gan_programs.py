@@ -151,6 +151,48 @@ def _own_program(answer, undefined_names):
 # gans/corrected_loop
 
 
+@exercise("broken-loop-guard")
+def _guard(answer):
+    """Hand over right arrays, then faulty ones."""
+    that(callable(answer), f"got {type(answer).__name__}, expected a function.")
+    rows = np.random.default_rng(0).random((50, 64)) ** 2
+    rows[:, 0] = 0  # a border that is always black
+    sound = {"fractions": rows, "32-bit fractions": np.float32(rows), "rather dark ones": 0.6 * rows, "few": rows[:2]}
+    for name, array in sound.items():
+        refused = _refuses(answer, array)
+        that(refused is None, f"your function refuses sound rows ({name}): {refused}")
+    unknown = rows.copy()
+    unknown[3, 5] = np.nan
+    faulty = {
+        "levels from 0 to 255": 255 * rows,
+        "bytes": np.uint8(255 * rows),
+        "fractions that were cast to bytes": np.uint8(rows),
+        "fractions divided by 255 once more": rows / 255,
+        "levels from -1 to 1": 2 * rows - 1,
+        "a NaN": unknown,
+        "the same row over and over": np.repeat(rows[:1], 50, axis=0),
+        "images that are not rows": rows.reshape(50, 8, 8),
+    }
+    accepted = [name for name, array in faulty.items() if _refuses(answer, array) is None]
+    if len(accepted) == len(faulty):
+        raise Unanswered
+    that(not accepted, f"your function accepts faulty rows: {'; '.join(accepted)}.")
+    return f"It accepts {len(sound)} sound arrays and refuses {len(faulty)} faulty ones."
+
+
+def _refuses(guard, rows):
+    """Return the text of the ValueError that a guard raises, or None."""
+    given = rows.copy()
+    try:
+        guard(given)
+    except ValueError as error:
+        return str(error)
+    except Exception as error:
+        raise Wrong(f"your function raised {type(error).__name__}: {error}. Expected a ValueError.") from error
+    that(np.array_equal(given, rows, equal_nan=rows.dtype.kind == "f"), "your function changes the rows.")
+    return None
+
+
 @exercise("ex-frozen-noise")
 def _frozen_noise(answer):
     """Compare two counts with the different rows that Keras draws in ten steps."""
@@ -286,6 +328,37 @@ def _own_loss(answer):
 # gans/dcgan
 
 
+@exercise("ex-table-rows")
+def _table_rows(answer):
+    """Scale a table with awkward columns there and back, its own rows and new ones beyond its range."""
+    random = np.random.default_rng(0)
+
+    def table(count, factor):
+        """Return rows with a skewed column, a negative one, a tiny one and a constant one."""
+        columns = random.lognormal(size=count), -50 * random.random(count), 1e-6 * random.normal(size=count)
+        return np.stack([*(factor * column for column in columns), np.full(count, 3.0)], axis=1)
+
+    known, new = table(60, 1), table(20, 2)
+    there, back = parts(call(answer, known), "the function there", "the function back")
+    scaled = numbers(call(there, known, what="the function there"), shape=known.shape, what="the scaled rows")
+    that(np.isfinite(scaled).all(), "the scaled rows: got NaN or infinite. Is a column constant?")
+    levels = f"got values from {scaled.min():.3g} to {scaled.max():.3g}"
+    that(
+        scaled.min() >= -1e-9 and scaled.max() <= 1 + 1e-9, f"the rows that it was made from: {levels}, not in [0, 1]."
+    )
+    width = np.ptp(scaled[:, :3], axis=0).min()
+    otherwise = f"a column takes up only {width:.2g} of the range from 0 to 1."
+    that(width >= 0.5, f"{otherwise} Does each column have a scale of its own?")
+    for name, rows in {"the rows that it was made from": known, "new rows": new}.items():
+        made = numbers(call(there, rows, what="the function there"), shape=rows.shape, what=name)
+        again = call(back, made, what="the function back")
+        hint = "Is anything cut off?" if rows is new else "Is it the inverse?"
+        scale = np.abs(rows).max(axis=0)
+        same(numbers(again) / scale, rows / scale, rtol=0, atol=1e-6, what=f"{name}, there and back", hint=hint)
+    drawn = numbers(call(back, random.random((5, 4)), what="the function back"), what="rows of a generator")
+    that(np.isfinite(drawn).all(), "a generator's rows come back as NaN or infinite.")
+
+
 @exercise("ex-field")
 def _field(answer):
     """Compare with a walk from one number back to the pixels."""
@@ -319,6 +392,20 @@ def _matrix_product(answer):
     that(not swapped, "rows and columns of the kernel are exchanged.")
     hint = "The place (i, j) of the kernel meets the padded pixels i, i + 2, ... and j, j + 2, ..."
     same(made, at_each_stop(kernel), rtol=1e-3, atol=1e-3, what="the sums", hint=hint)
+
+
+@exercise("ex-shift")
+def _shift(answer):
+    """Compare the list with the multiples of both strides' product."""
+    found = sorted(numbers(answer, shape=(None,), what="the shifts").tolist())
+    that(set(found) <= set(range(9)), f"got {answer!r}, expected some of the shifts 0 to 8.")
+    hints = {
+        (0, 2, 4, 6, 8): "That is right for one layer. What does the second one see of a shift by 2?",
+        (4, 8): "What does a shift by 0 do?",
+        (0,): "Which shifts let each layer visit the same pixels again?",
+        tuple(range(9)): "That is so with a stride of 1.",
+    }
+    that(found == [0, 4, 8], f"got {answer!r}. {hints.get(tuple(map(int, found)), 'Not these.')}")
 
 
 @exercise("ex-sum-length")

@@ -54,3 +54,15 @@ def _own_digit(answer, draw, middle):
     that(mine <= mean / 2, f"the style: its image has an error of {mine:.1f}, the mean style's {mean:.1f}. "
          "Search on, or start elsewhere.")  # fmt: skip
     return f"The error fell from {mean:.1f} to {mine:.1f}."
+
+
+@exercise("ex-style-extremes")
+def _extremes(answer, rows):
+    """Compare with the extreme singular values of the standardised rows."""
+    low, high = parts(answer, "the smallest variance", "the largest variance")
+    rows = numbers(rows, shape=(None, None), what="the rows")
+    standard = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    sizes = np.linalg.svd(standard, compute_uv=False) / np.sqrt(len(rows))
+    for mine, size, what in ((low, sizes[-1], "the smallest variance"), (high, sizes[0], "the largest variance")):
+        mistakes = {"Is it the standard deviation?": size, "That is for uncorrelated inputs.": 1.0}
+        hinted(mine, size**2, mistakes, rtol=1e-2, what=what)

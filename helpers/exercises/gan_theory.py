@@ -4,8 +4,9 @@ import functools
 import itertools
 
 import numpy as np
+from scipy.stats import wasserstein_distance
 
-from helpers.exercises.comparing import call, choice, exercise, numbers, parts, same, that
+from helpers.exercises.comparing import call, choice, exercise, hinted, numbers, parts, same, that
 
 DISTANCES = np.array([0.1, 1, 2, 4, 8])
 
@@ -311,6 +312,23 @@ def _own_shares(answer, shares):
            "some n on; the answer is that whole number.")  # fmt: skip
 
 
+@exercise("ex-stability-memory")
+def _memory(answer):
+    """Average a point on the unit circle until the start is forgotten, and measure how far the mean circles."""
+    for beta, angle in ((0.9, 0.1), (0.99, 0.3), (0.5, 2.0)):
+        mean = 0j
+        for point in np.exp(1j * angle * np.arange(3_000)):
+            mean = beta * mean + (1 - beta) * point
+        right = abs(mean)
+        mistakes = {
+            "That is the square.": right**2,
+            "That is the factor for the variance of noise.": (1 - beta) / (1 + beta),
+            "That is its root, the factor for the deviation of noise.": np.sqrt((1 - beta) / (1 + beta)),
+        }
+        what = f"the radius for β = {beta} and φ = {angle}"
+        hinted(call(answer, beta, angle), right, mistakes, rtol=1e-3, what=what)
+
+
 @exercise("evaluation-infinity")
 def _infinity(answer, runs, counts):
     """Compare slopes and predictions with a least-squares fit to the means of the repeats."""
@@ -412,6 +430,27 @@ def _own_digits(answer, digits):
     ):
         that(np.isclose(expected, wrong) or not np.isclose(answer, wrong, rtol=1e-3), f"digits in effect: {words}.")
     same(answer, expected, rtol=5e-3, what="digits in effect")
+
+
+@exercise("evaluation-blind-kernel")
+def _blind_kernel(answer):
+    """Compare three moments, then the distributions."""
+    sets = []
+    for name, part in zip(("the first", "the second"), parts(answer, "the first", "the second"), strict=True):
+        places, shares = parts(part, f"the points of {name}", f"the shares of {name}")
+        places = numbers(places, shape=(None,), what=f"the points of {name}")
+        shares = numbers(shares, shape=(len(places),), what=f"the shares of {name}")
+        total = f"the shares of {name}: got {np.round(shares, 4)}"
+        that(shares.min() >= 0 and abs(shares.sum() - 1) < 1e-6, f"{total}, expected none below 0 and the sum 1.")
+        sets.append((places, shares))
+    (x, p), (y, q) = sets
+    scale = max(np.abs(x).max(), np.abs(y).max())
+    for power, name in enumerate(("mean", "second moment", "third moment"), start=1):
+        one, other = p @ x**power, q @ y**power
+        otherwise = f"the {name} of the first is {one:.6g}, that of the second {other:.6g}: the kernel sees it."
+        that(abs(one - other) < 1e-6 * max(scale, 1e-12) ** power, otherwise)
+    apart = wasserstein_distance(x, y, p, q) / max(scale, 1e-12)
+    that(apart > 0.01, "the two distributions are the same.")
 
 
 @exercise("judges-score-by-hand")

@@ -95,6 +95,22 @@ def _information(codes):
     return paid - mismatch, mismatch
 
 
+@exercise("ex-connections-inverse")
+def _inverse(answer):
+    """Follow exponential points there and back, and compare the codes with the quantiles of a normal distribution."""
+    encode, generate = parts(answer, "the encoder", "the generator")
+    shares = (np.arange(2_000) + 0.5) / 2_000
+    x, z = -np.log1p(-shares), norm.ppf(shares)
+    codes = numbers(call(encode, x, what="the encoder"), shape=x.shape, what="the codes")
+    that(np.isfinite(codes).all(), "the codes: got NaN or infinite for points of the distribution.")
+    hint = "Which function makes a uniform number of an exponential one, and which a normal one of that?"
+    same(np.sort(codes), z, rtol=0, atol=0.02, what="the codes of 2,000 points, sorted", hint=hint)
+    drawn = numbers(call(generate, z, what="the generator"), shape=z.shape, what="the generated points")
+    same(np.sort(drawn), x, rtol=0.01, atol=0.01, what="the points of 2,000 latents, sorted")
+    again = call(generate, codes, what="the generator")
+    same(again, x, rtol=1e-3, atol=1e-3, what="G(E(x))", hint="Both distributions are right. Is G the inverse of E?")
+
+
 # --- Your own images -------------------------------------------------------------------------------------------------
 
 
@@ -168,6 +184,28 @@ def _own_fault(answer, pictures, features):
         seen[name] = metrics.frechet_distance(made, goal) / metrics.frechet_distance(real, goal)
     ratios = ", ".join(f"{name} {value:.1f}" for name, value in seen.items())
     return f"Distance over real: {ratios}. Seen best by: {max(seen, key=seen.get)}."
+
+
+@exercise("your-own-data-sources")
+def _sources(answer):
+    """Split images of forty writers, and count what lies in two parts."""
+    random = np.random.default_rng(0)
+    sources = random.permutation(np.repeat([f"writer {number}" for number in range(40)], random.integers(1, 100, 40)))
+    wanted, found = np.array([0.6, 0.1, 0.3]), []
+    for seed in (0, 0, 1):
+        parts_of = call(answer, sources.copy(), np.random.default_rng(seed))
+        parts_of = numbers(parts_of, shape=sources.shape, what="the parts")
+        that(np.isin(parts_of, (0, 1, 2)).all(), "the parts: expected 0, 1 or 2 for each image.")
+        torn = [name for name in np.unique(sources) if len(set(parts_of[sources == name])) > 1]
+        that(not torn, f"{len(torn)} of 40 writers have images in more than one part.")
+        shares = np.bincount(parts_of.astype(int), minlength=3) / len(sources)
+        off = np.abs(shares - wanted).max()
+        otherwise = f"the parts have {shares[0]:.0%}, {shares[1]:.0%} and {shares[2]:.0%} of the images."
+        that(off < 0.06, f"{otherwise} The shares of writers are not those of images.")
+        found.append(parts_of)
+    that(np.array_equal(*found[:2]), "the same seed gives another split.")
+    that(not np.array_equal(*found[1:]), "another seed gives the same split. Is the order of the writers random?")
+    return f"Of the images, {shares[0]:.0%}, {shares[1]:.0%} and {shares[2]:.0%} are in the three parts."
 
 
 # --- What came next --------------------------------------------------------------------------------------------------
@@ -251,6 +289,20 @@ def _order(answer):
         "Is that the exponent? The factor is 2 to its power.": np.log2(factor),
     }
     hinted(answer, factor, mistakes, rtol=0.06, atol=0, what="the factor")
+
+
+@exercise("ex-next-velocity")
+def _velocity(answer):
+    """Regress the velocity on the point, for normal data, by the covariances of the two."""
+    for time in (0.0, 0.25, 0.5, 0.9):
+        mix, difference = np.array([1 - time, time]), np.array([-1, 1])  # of x and of the noise
+        right = difference @ difference - (difference @ mix) ** 2 / (mix @ mix)
+        mistakes = {
+            "That is the variance of the velocity, without a look at the point.": 2.0,
+            "Is it the variance of the point?": mix @ mix,
+            "A flow is fixed, and yet the loss is not 0: many pairs pass through one point.": 0.0,
+        }
+        hinted(call(answer, time), right, mistakes, rtol=1e-4, what=f"the lowest loss at t = {time}")
 
 
 @exercise("ex-next-own-points")

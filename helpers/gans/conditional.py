@@ -1,4 +1,4 @@
-"""Class-conditional GANs: networks of two inputs, and the rows of image and label in which a GAN of pairs sees them."""
+"""Class-conditional GANs: networks of two inputs, and the rows of image and label that a GAN of pairs works on."""
 
 import math
 
@@ -25,7 +25,7 @@ IMAGE_SHAPE = (28, 28, 1)
 class OneHotOfLargest(keras.layers.Layer):
     """Replaces the numbers of a row by 1 for the largest and 0 for the others.
 
-    Of normal numbers it makes a class drawn uniformly at random. It leaves a one-hot row as it is, and no gradient
+    It turns normal numbers into a class drawn uniformly at random. It leaves a one-hot row as it is, and no gradient
     passes through: behind it, a penalty on D's gradient does not make D forget the label.
     """
 
@@ -47,7 +47,7 @@ class ConditionalGAN(GAN):
     discriminator : keras.Model
         Maps such rows to logits (n, 1).
     image_shape : tuple, default=(28, 28, 1)
-        Height, width and channels; what a row has more than pixels are the classes.
+        Height, width and channels; whatever a row has beyond the pixels are the classes.
     seed : int, default=0
         Seed of the noise and of the order of the data.
 
@@ -223,7 +223,7 @@ def conditional_networks(
     Parameters
     ----------
     style_dim : int, default=16
-        Normal numbers in a latent vector, beside those, one a class, whose largest chooses the class.
+        Normal numbers in a latent vector, besides those, one per class, of which the largest chooses the class.
     generator_units, discriminator_units : sequence of int
         Hidden units, layer by layer, with the activation; in G layer normalisation comes before it. D has at least one
         layer of them.
@@ -245,14 +245,22 @@ def conditional_networks(
     Mirza and Osindero (2014), "Conditional Generative Adversarial Nets"; Miyato and Koyama (2018), "cGANs with
     Projection Discriminator".
     """
-    style_dim = check_integer("style_dim", style_dim, low=1)
     generator_units = check_each("generator_units", generator_units, check_integer, low=1)
     discriminator_units = check_each("discriminator_units", discriminator_units, check_integer, least=1, low=1)
-    check_activation("activation", activation)
-    classes = check_integer("classes", classes, low=2, high=_MOST_CLASSES)
-    pixels = math.prod(check_each("image_shape", image_shape, check_integer, least=1, low=1))
+    style_dim, classes, image_shape = _check_sizes(style_dim, activation, classes, image_shape)
+    pixels = math.prod(image_shape)
     generator = _generator(style_dim, generator_units, activation, classes, pixels)
     return generator, _discriminator(discriminator_units, activation, classes, pixels)
+
+
+def _check_sizes(style_dim, activation, classes, image_shape):
+    """Return the numbers that conditional networks of all kinds are given, or raise a ValueError."""
+    check_activation("activation", activation)
+    return (
+        check_integer("style_dim", style_dim, low=1),
+        check_integer("classes", classes, low=2, high=_MOST_CLASSES),
+        tuple(check_each("image_shape", image_shape, check_integer, least=1, low=1)),
+    )
 
 
 def _generator(style_dim, units, activation, classes, pixels):
@@ -267,7 +275,7 @@ def _generator(style_dim, units, activation, classes, pixels):
 
 
 def _discriminator(units, activation, classes, pixels):
-    """Return the discriminator of pairs: what it says of the image, and how image and label fit together."""
+    """Return the discriminator of pairs: what it says about the image, and how well image and label fit together."""
     rows = keras.Input((pixels + classes,))
     label = OneHotOfLargest()(rows[:, pixels:])
     x = rows[:, :pixels]
@@ -324,12 +332,9 @@ def two_input_networks(
     """
     check_choice("into_generator", into_generator, INTO_GENERATOR)
     check_choice("into_discriminator", into_discriminator, INTO_DISCRIMINATOR)
-    style_dim = check_integer("style_dim", style_dim, low=1)
     generator_units = check_each("generator_units", generator_units, check_integer, least=1, low=1)
     discriminator_units = check_each("discriminator_units", discriminator_units, check_integer, least=1, low=1)
-    check_activation("activation", activation)
-    classes = check_integer("classes", classes, low=2, high=_MOST_CLASSES)
-    image_shape = tuple(check_each("image_shape", image_shape, check_integer, least=1, low=1))
+    style_dim, classes, image_shape = _check_sizes(style_dim, activation, classes, image_shape)
     normalise = _conditional_norm if into_generator == "normalisation" else _plain_norm
     generator = _two_input_generator(style_dim, generator_units, activation, classes, image_shape, normalise)
     project = into_discriminator == "projection"
@@ -398,6 +403,8 @@ def side_by_side(generator, discriminator, classes=CLASSES):
     """
     classes = check_integer("classes", classes, low=2, high=_MOST_CLASSES)
     style_dim, image_shape = _shapes_of_two(generator, discriminator)
+    _check_classes_of("generator", generator, classes)
+    _check_classes_of("discriminator", discriminator, classes)
     pixels = math.prod(image_shape)
     latents, rows = keras.Input((classes + style_dim,)), keras.Input((pixels + classes,))
     label = OneHotOfLargest()(latents[:, :classes])
@@ -406,6 +413,16 @@ def side_by_side(generator, discriminator, classes=CLASSES):
     logits = discriminator([seen, ops.argmax(rows[:, pixels:], axis=-1)])
     whole = keras.Model(latents, keras.layers.Concatenate()([image, label]), name="generator_of_rows")
     return whole, keras.Model(rows, logits, name="discriminator_of_rows")
+
+
+def _check_classes_of(name, network, classes):
+    """Raise a ValueError if a layer of the network has no place for the last class: what it puts out would be NaN."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            _check_classes_of(name, layer, classes)
+        places = getattr(layer, "input_dim" if isinstance(layer, keras.layers.Embedding) else "num_tokens", None)
+        if places is not None and places < classes:
+            raise ValueError(f"classes: got {classes}, but {layer.name} of the {name} was built for {places}.")
 
 
 def _shapes_of_two(generator, discriminator):

@@ -28,12 +28,12 @@ def squared_error(images, reconstructions):
 
 
 def feature_error(real, reconstructed):
-    """Return ½ E‖D_l(x) − D_l(x̂)‖²: −log N(D_l(x); D_l(x̂), 1), but for a constant.
+    """Return ½ E‖D_l(x) − D_l(x̂)‖²: −log N(D_l(x); D_l(x̂), 1), up to a constant.
 
     Parameters
     ----------
     real, reconstructed : array of shape (n, ...)
-        What a hidden layer of D makes of images and of their reconstructions.
+        A hidden layer's outputs in D, for images and for their reconstructions.
 
     Returns
     -------
@@ -111,9 +111,9 @@ class _Hybrid(AdversarialModel):
 
 @keras.saving.register_keras_serializable("helpers")
 class AdversarialAutoencoder(_Hybrid):
-    """An autoencoder whose codes a discriminator cannot tell from draws of N(0, I), trained by ``fit``.
+    """An autoencoder whose codes a discriminator cannot tell from samples of N(0, I), trained by ``fit``.
 
-    One step trains D on draws of the prior, its "real" ones, and on codes; then encoder and decoder together on
+    One step trains D on samples of the prior, its "real" ones, and on codes; then encoder and decoder together on
     E‖x − x̂‖² + adversarial_weight · L, where L is the generator's loss of the game, with the encoder as generator.
 
     Parameters
@@ -125,7 +125,7 @@ class AdversarialAutoencoder(_Hybrid):
     discriminator : keras.Model
         Maps codes to logits (n, 1): no sigmoid at its end.
     seed : int, default=0
-        Seed of the draws and of the order of the data.
+        Seed of the samples and of the order of the data.
 
     Notes
     -----
@@ -168,7 +168,7 @@ class AdversarialAutoencoder(_Hybrid):
         autoencoder_optimizer, discriminator_optimizer : keras.optimizers.Optimizer
             Two separate optimizers.
         adversarial_weight : float, default=1.0
-            Factor of the encoder's loss in the game; with 0 this is a plain autoencoder, watched by D.
+            Factor of the encoder's loss in the game; with 0 this is a plain autoencoder whose codes D only watches.
         loss, r1, r2, gradient_penalty, penalty_batch, **kwargs
             As for `helpers.gans.GAN.compile`; here D's gradient is taken with respect to the code.
         discriminator_steps : int, default=1
@@ -189,7 +189,7 @@ class AdversarialAutoencoder(_Hybrid):
         return self._track(values, seen), values.state()
 
     def _train_discriminator(self, values, images):
-        """Move D one step, on codes and as many draws from the prior."""
+        """Move D one step, on codes and as many samples of the prior."""
         codes, updates = values.call(self.encoder, images)
         values.put_noise(self.encoder, updates)
         return self._descend_discriminator(values, self._latents(values, len(images)), codes)
@@ -229,7 +229,7 @@ class VAEGAN(_Hybrid):
     discriminator : keras.Sequential
         Maps images to logits (n, 1): no sigmoid at its end.
     layer : int, default=-2
-        Which of the discriminator's layers E looks through; −2 is the last before the logits.
+        Which of the discriminator's layers E compares; −2 is the last before the logits.
     seed : int, default=0
         Seed of the noise and of the order of the data.
 
@@ -275,9 +275,9 @@ class VAEGAN(_Hybrid):
         encoder_optimizer, decoder_optimizer, discriminator_optimizer : keras.optimizers.Optimizer
             Three separate optimizers.
         reconstruction_weight : float, default=1.0
-            γ: what the decoder's reconstructions count beside the game.
+            γ: the weight of the decoder's reconstructions relative to the game.
         kl_weight : float, default=1.0
-            What the KL divergence counts beside E, whose scale D's hidden layer sets.
+            The weight of the KL divergence relative to E, whose scale D's hidden layer sets.
         loss, r1, r2, gradient_penalty, penalty_batch, **kwargs
             As for `helpers.gans.GAN.compile`.
         discriminator_steps : int, default=1
@@ -309,7 +309,7 @@ class VAEGAN(_Hybrid):
         return self._descend_discriminator(values, images, fake)
 
     def _beside_prior(self, values, latents):
-        """Return latents (n, d) and as many draws from the prior, row by row in turn: (2n, d)."""
+        """Return latents (n, d) and as many samples of the prior, row by row in turn: (2n, d)."""
         return jnp.stack([latents, self._latents(values, len(latents))], axis=1).reshape(-1, self.latent_dim)
 
     def _train_encoder(self, values, images):
@@ -356,7 +356,7 @@ class VAEGAN(_Hybrid):
 
 
 def _open(discriminator, layer):
-    """Return a model of the same layers that gives the outputs of one of them and the logits."""
+    """Return a model of the same layers that returns the outputs of one of them and the logits."""
     images = keras.Input(discriminator.input_shape[1:])
     outputs = [images]
     # Called anew: a layer's own ``output`` is that of its first call, which a loaded network no longer runs through.

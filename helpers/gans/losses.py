@@ -1,9 +1,9 @@
 """The losses of adversarial games as plain functions of logits, and the penalties on a discriminator's gradient.
 
-Every loss is a function ``(real_logits, fake_logits) -> scalar`` of D's logits on a real and on a fake batch, arrays
-of shape (n,) or (n, 1), to be *minimised* by the network that it is named after. A relativistic loss pairs the two by
-position, so they have one shape. The critic of the Wasserstein losses must be kept Lipschitz by other means, such as
-`gradient_penalty`.
+Every loss is a function ``(real_logits, fake_logits) -> scalar`` of D's logits on a real and on a fake batch, arrays of
+shape (n,) or (n, 1), to be *minimised* by the network that it is named after. A relativistic loss pairs the two by
+position, so both must have the same shape. The critic of the Wasserstein losses must be kept Lipschitz by other means,
+such as `gradient_penalty`.
 """
 
 from collections.abc import Callable
@@ -179,14 +179,14 @@ def relativistic_generator_loss(real_logits, fake_logits):
 
 
 def feature_matching_loss(real_features, fake_features):
-    """Feature matching, of G alone: ‖E f(real) − E f(fake)‖², with f what D's last hidden layer gives.
+    """Feature matching, of G alone: ‖E f(real) − E f(fake)‖², with f the output of D's last hidden layer.
 
     Unlike the losses above it does not read D's logits, so it is no key of `LOSSES`; D plays its usual game.
 
     Parameters
     ----------
     real_features, fake_features : array of shape (n, d)
-        Of a real and of a fake batch, which may have two sizes.
+        Of a real and of a fake batch, whose sizes may differ.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def feature_matching_loss(real_features, fake_features):
 
 
 def _check_logits(real_logits, fake_logits):
-    """Return logits, which may come from batches of two sizes, or raise a ValueError; no value is looked at."""
+    """Return logits, which may come from batches of different sizes, or raise a ValueError; no value is looked at."""
     return check_shape("real_logits", real_logits, (...,)), check_shape("fake_logits", fake_logits, (...,))
 
 

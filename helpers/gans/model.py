@@ -6,6 +6,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 
 from helpers.checks import check_array, check_choice, check_integer, check_number, is_array
 from helpers.datasets import ShuffledBatches
@@ -23,10 +24,11 @@ from helpers.guards import (
     check_trained,
     check_unregularised,
     copy_network,
+    predict,
     trained_by,
 )
 from helpers.ranges import output_range
-from helpers.training import StopOnNaN, Values, add_callbacks, noise_states
+from helpers.training import StopOnNaN, Values, add_callbacks, noise_states, spread
 
 _SCHEDULE = keras.optimizers.schedules.LearningRateSchedule
 # What ``compile`` and ``fit`` hand on to Keras; anything else they would leave unused.
@@ -57,16 +59,16 @@ class AdversarialModel(CheckedPredictions, keras.Model):
     network_names : tuple of str
         The constructor's first arguments, kept as attributes; one of them is "discriminator".
     generative_name : str
-        Which of them makes images of latents.
+        Which of them makes images from latents.
     optimizer_names : tuple of str
         The first arguments of ``compile``, kept as attributes: the name of what each trains, and "_optimizer"; the last
         is "discriminator_optimizer".
     log_names : tuple of str
-        What a step returns the means of.
+        The quantities whose means a step returns.
     latent_dim : int
         Size of a latent vector, read off the generative network.
     bounds : tuple of float
-        Between which numbers its images lie, which the real ones have to keep; see `helpers.ranges.output_range`.
+        The range of its images, which the real ones have to keep; see `helpers.ranges.output_range`.
     """
 
     network_names = generative_name = optimizer_names = log_names = ()
@@ -84,7 +86,7 @@ class AdversarialModel(CheckedPredictions, keras.Model):
 
     @property
     def generative(self):
-        """The network that makes images of latents."""
+        """The network that makes images from latents."""
         return getattr(self, self.generative_name)
 
     def _set_up(
@@ -145,7 +147,7 @@ class AdversarialModel(CheckedPredictions, keras.Model):
                 )
         trained = trained_by(self)
         for name, optimizer in optimizers.items():
-            # An optimizer keeps its first variables and would be at a loss with others.
+            # An optimizer keeps its first variables and cannot work with others.
             if optimizer.built and (optimizer is not getattr(self, name, None) or trained != self.trained):
                 raise ValueError(f"{name}: got one that has trained other weights, expected a new one.")
             setattr(self, name, optimizer)
@@ -196,7 +198,7 @@ class AdversarialModel(CheckedPredictions, keras.Model):
 
     def _latents(self, values, count):
         """Draw fresh latents (count, latent_dim) from the noise state in `values`."""
-        return values.draw(self.noise, lambda seed: keras.random.normal((count, self.latent_dim), seed=seed))
+        return spread(values.draw(self.noise, lambda seed: keras.random.normal((count, self.latent_dim), seed=seed)))
 
     def _interpolation_weights(self, values, count):
         """Draw uniform weights (count,) for the gradient penalty; without it the noise state stays where it is."""
@@ -249,7 +251,7 @@ class AdversarialModel(CheckedPredictions, keras.Model):
             Real images, in the range that the generative network's outputs can have. Or a ``keras.utils.PyDataset`` of
             batches of them, which has its own size and order.
         batch_size : int, default=64
-            Images a step of D. With `discriminator_steps` k a step of the model takes k batches, one for each step of
+            Images per step of D. With `discriminator_steps` k a step of the model takes k batches, one for each step of
             D, so that an epoch still shows D each image once; what does not fill k batches at its end is left out.
         epochs, callbacks, **kwargs
             As for ``keras.Model.fit``; of its further arguments ``initial_epoch``, ``steps_per_epoch``, ``verbose``.
@@ -336,10 +338,10 @@ class AdversarialModel(CheckedPredictions, keras.Model):
         raise ValueError(_NO_LOSS.format(name="test_on_batch"))
 
     def _generate(self, network, count, seed):
-        """Return `count` images that a network makes of latents drawn with `seed`."""
+        """Return `count` images that a network makes from latents drawn with `seed`."""
         count = check_integer("count", count, low=1)
         latents = keras.random.normal((count, self.latent_dim), seed=check_integer("seed", seed, low=0))
-        return network.predict(latents, batch_size=1000, verbose=0)
+        return predict(network, np.asarray(latents))
 
     def save_own_variables(self, store):
         """Store the noise states, which Keras's weight files leave out: a resumed run would repeat old noise."""

@@ -32,12 +32,12 @@ def improved_networks():
 def dense_networks(
     latent_dim, generator_units, discriminator_units, activation, normalise=False, image_shape=(28, 28, 1)
 ):
-    """Return a fully connected generator of images and a discriminator that gives logits.
+    """Return a fully connected generator of images and a discriminator that returns logits.
 
     Parameters
     ----------
     latent_dim : int
-        Numbers in a latent vector.
+        Dimensions of a latent vector.
     generator_units, discriminator_units : sequence of int
         Hidden units, layer by layer.
     activation : str

@@ -20,7 +20,7 @@ class ModulatedDense(keras.layers.Layer):
     Parameters
     ----------
     units : int
-        Numbers that come out.
+        Size of the output.
 
     Notes
     -----
@@ -131,7 +131,7 @@ class ScaledNoise(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("helpers")
 class LearnedConstant(keras.layers.Layer):
-    """Hands the same learnt numbers to every row: where synthesis starts.
+    """Gives every row the same learnt features: where synthesis starts.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ class MixStyles(keras.layers.Layer):
     Parameters
     ----------
     layers : int
-        How many layers listen.
+        How many layers receive a style.
     share : float, default=0.5
         Of normal numbers, how many ask for a crossing; each layer but the first is then the crossing equally often.
     """
@@ -205,7 +205,7 @@ def rows(latents, noise, second=None, normal=NEVER):
     Parameters
     ----------
     latents : array_like of shape (n, latent_dim)
-        A digit's each.
+        One for each digit.
     noise : array_like of shape (n, 980)
         Normal numbers, or zeros for the digits without noise.
     second : array_like of shape (n, latent_dim), optional
@@ -258,7 +258,7 @@ def style_networks(
     Parameters
     ----------
     latent_dim, style_dim : int
-        Numbers in a latent z and in a style w.
+        Dimensions of a latent z and of a style w.
     mapping_units : sequence of int
         Hidden units of the mapping network z → w, layer by layer, leaky ReLU.
     units : sequence of int
@@ -304,7 +304,7 @@ def _of_length(name, values, count):
 
 
 def _mapping(latent_dim, units, style_dim):
-    """Return the mapping network z → w; the first weights keep the numbers' size from layer to layer."""
+    """Return the mapping network z → w; its initial weights keep the scale from layer to layer."""
     dense, wide = keras.layers.Dense, dict(kernel_initializer="he_normal", activation="leaky_relu")
     hidden = [dense(size, **wide) for size in units]
     last = dense(style_dim, kernel_initializer="lecun_normal")

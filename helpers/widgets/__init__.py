@@ -36,7 +36,8 @@ In NAME.js, which may import from the other files here, and from nowhere else (b
 canvas with a cursor; returns its switch) and, by ``{ beside: true }``, controls at the right. `Axes` draws curves,
 `Loop` repeats work of a few milliseconds and leaves the page responsive; `ThreadLoop` does longer work in a `Thread` of
 its own. `Player` gives a loop its buttons: play and pause, a step, a new start. `Random` draws numbers from a seed.
-nn.js has `Network`, `Dense`, `LayerNorm`, `Adam` and `unpack`, plane.js points of a mixture.
+nn.js has `Network`, `Dense`, `LayerNorm`, `Adam` and `unpack`, convolution.js `UNet` and `unpackUNet` for what
+``packing.pack_unet`` packed, plane.js points of a mixture.
 
 Rules, which tests/helpers/widgets/test_widgets.py and tests/browser/test_figures.py hold for every file NAME.js here:
 

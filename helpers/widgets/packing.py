@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from helpers.checks import check_array, check_choice, check_integer, check_kind
+from helpers.layers import MatmulConv2DTranspose
 from helpers.storage import column_scale
 
 _ACTIVATIONS = ("linear", "relu", "leaky_relu", "sigmoid", "tanh", "silu")
@@ -43,9 +44,7 @@ def pack(network, stored_as="int8"):
 def _pack_layer(layer, stored_as):
     """Return one layer's description and its numbers."""
     arrays = [np.float32(variable) for variable in layer.get_weights()]
-    activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
-    if activation not in _ACTIVATIONS:
-        raise ValueError(f"network: got the activation {activation!r}, expected one of {', '.join(_ACTIVATIONS)}.")
+    activation = _activation_name(layer)
     if isinstance(layer, keras.layers.Dense):
         return _pack_dense(*arrays, activation, stored_as)
     if isinstance(layer, keras.layers.LayerNormalization):
@@ -56,13 +55,26 @@ def _pack_layer(layer, stored_as):
     raise ValueError(f"network: got a layer {type(layer).__name__}, expected Dense, LayerNormalization or Activation.")
 
 
+def _activation_name(layer):
+    """Return what nn.js calls a layer's activation."""
+    name = getattr(getattr(layer, "activation", None), "__name__", "linear")
+    if name not in _ACTIVATIONS:
+        raise ValueError(f"network: got the activation {name!r}, expected one of {', '.join(_ACTIVATIONS)}.")
+    return name
+
+
 def _pack_dense(kernel, bias, activation, stored_as):
     """Return a Dense layer's description and its numbers: bias, scales if it has any, kernel."""
     description = dict(kind="dense", inputs=len(kernel), outputs=len(bias), activation=activation, stored_as=stored_as)
     if stored_as == "float32":
         return description, bias.tobytes() + kernel.tobytes()
-    scale = column_scale(kernel)
-    return description, bias.tobytes() + scale.tobytes() + np.round(kernel / scale).astype("int8").tobytes()
+    return description, _in_bytes(kernel, bias)
+
+
+def _in_bytes(kernel, bias):
+    """Return bias, scales and kernel, one byte for a number of it and a scale for each place of its last axis."""
+    scale = column_scale(kernel.reshape(-1, kernel.shape[-1]))
+    return bias.tobytes() + scale.tobytes() + np.round(kernel / scale).astype("int8").tobytes()
 
 
 def pack_chain(*networks, stored_as="int8"):
@@ -74,6 +86,49 @@ def pack_chain(*networks, stored_as="int8"):
         check_kind("networks", network, keras.Model, "keras.Models, chains of layers")
     packed = [pack(network, stored_as) for network in networks]
     return [layer for layers, _ in packed for layer in layers], b"".join(numbers for _, numbers in packed)
+
+
+def pack_unet(network):
+    """Turn a U-Net into a list and bytes, of which ``unpackUNet`` in convolution.js builds it again.
+
+    Parameters
+    ----------
+    network : keras.Model
+        What `helpers.convolutional.unet` returns, with its ways around the middle.
+
+    Returns
+    -------
+    layers : list of dict
+        What each convolution is: its kind, the side of its kernel, its stride, its channels and its activation.
+    weights : bytes
+        Their numbers, one layer after the other: bias, scales, and the kernel in Keras's order, one byte a number.
+
+    Raises
+    ------
+    ValueError
+        If convolution.js lacks a layer or an activation of the network, or nothing is joined to what is doubled.
+    """
+    check_kind("network", network, keras.Model, "what helpers.convolutional.unet returns")
+    joins = [layer for layer in network.layers if isinstance(layer, keras.layers.Concatenate)]
+    rest = [layer for layer in network.layers if not isinstance(layer, (*_SHAPES_ONLY, keras.layers.Concatenate))]
+    packed = [_pack_convolution(layer) for layer in rest]
+    doublings = sum(layer["kind"] == "transposed" for layer, _ in packed)
+    if not len(joins) == doublings > 0:
+        found = f"{doublings} transposed convolutions and {len(joins)} Concatenate"
+        raise ValueError(f"network: got {found}, expected as many, at least one: a U-Net.")
+    return [layer for layer, _ in packed], b"".join(numbers for _, numbers in packed)
+
+
+def _pack_convolution(layer):
+    """Return a convolution's description and its numbers."""
+    if not isinstance(layer, (keras.layers.Conv2D, MatmulConv2DTranspose)):
+        found = type(layer).__name__
+        raise ValueError(f"network: got a layer {found}, expected Conv2D, MatmulConv2DTranspose or Concatenate.")
+    kernel, bias = (np.float32(variable) for variable in layer.get_weights())
+    kind = "transposed" if isinstance(layer, MatmulConv2DTranspose) else "convolution"
+    inputs, outputs = kernel.shape[:1:-1] if kind == "transposed" else kernel.shape[2:]
+    sizes = dict(side=len(kernel), stride=int(np.ravel(layer.strides)[0]), inputs=inputs, outputs=outputs)
+    return dict(kind=kind, **sizes, activation=_activation_name(layer)), _in_bytes(kernel, bias)
 
 
 def narrow(inputs, kernel, bias, rank, weights=1.0):

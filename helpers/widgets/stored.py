@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from helpers import autoencoders, results
+from helpers import autoencoders, convolutional, results
 from helpers.checks import check_activation, check_array, check_choice, check_integer
 from helpers.layers import dense_network
 
@@ -115,3 +115,27 @@ NETWORKS = {
     "ordered": lambda: autoencoders.deep_autoencoder(widths=[128], code_dim=CODE),
     "components": lambda: keras.Sequential([keras.Input((CODE,)), keras.layers.Dense(784)]),
 }
+
+
+# --- The networks that redraw emoji in the other style ----------------------------------------------------------------
+
+TRANSLATIONS = ("to_twemoji", "to_noto")
+
+
+def load_translation(name):
+    """Return a network of `experiments.translation` with its stored weights.
+
+    Parameters
+    ----------
+    name : {"to_twemoji", "to_noto"}
+        The style that it draws in.
+
+    Returns
+    -------
+    keras.Model
+        Images (n, 32, 32, 3) in the other style → images of the same shape.
+    """
+    weights = results.weights("translation", check_choice("name", name, TRANSLATIONS))
+    network = convolutional.unet(width=weights[0].shape[-1])
+    network.set_weights(weights)
+    return network

@@ -64,6 +64,24 @@ REQUIRED = {
         "vae-nll-5000": {"at_most": 87.3},
         "iwae-5-nll-5000": {},
     },
+    "book/colour/convolutional": {
+        "colour-autoencoder-sse-over-pca": {},
+        "colour-refined-sse-over-pca": {"at_most": 0.75},
+        "colour-encoder-share-of-error": {"at_least": 0.1},
+        "colour-mud-to-brown-over-red": {"at_most": 0.4},
+        "colour-modes-gain-error": {"at_most": 0.05},
+        "colour-networks-agree": {"at_most": 1e-4},
+    },
+    "book/colour/few_pictures": {
+        "few-pictures-d-gap-plain": {},
+        "few-pictures-d-gap-augmented": {"at_most": 0.22},
+        "few-pictures-kid-augmented-over-plain": {},  # not met
+        "few-pictures-copied": {"at_most": 0.10},
+        "few-features-passed": {"at_least": 13},
+        "few-leak-red-whole": {"at_most": 0.5},
+        "few-leak-red-half": {"at_least": 0.5},
+        "few-live-gap-plain": {"at_least": 1},
+    },
     "book/gans/math": {
         "optimal-discriminator-max-error": {"at_most": 0.02},
         "value-minus-closed-form": {"at_most": 1e-3},
@@ -181,6 +199,18 @@ REQUIRED = {
         "judges-rotations-dcgan": {"at_least": 50},
         "judges-wilson-covers": {"at_least": 0.945},
         "judges-order-by-thirty": {"at_most": 0.85},
+    },
+    "book/colour/translation": {
+        "translation-patch-side": {"at_least": 18, "at_most": 18},
+        "translation-open-step-error": {"at_most": 1e-4},
+        "translation-l1-over-identity": {"at_most": 0.85},
+        "translation-top-5-retrieval": {"at_least": 0.75},
+        "translation-top-5-retrieval-pixels": {},
+        "translation-top-5-retrieval-features": {},
+        "translation-top-5-retrieval-identity-pixels": {},
+        "translation-top-5-retrieval-identity-features": {},
+        "cycle-l1-over-identity": {},
+        "cycle-hidden-code": {},
     },
     "book/practice/connections": {
         "plain-autoencoder-random-codes-fdd-over-real": {"at_least": 50},

@@ -9,7 +9,9 @@ from helpers import exercises
 from tools import sphinx_book
 from tools.pages import ROOT, notebooks
 
-KINDS = set(sphinx_book.KINDS)
+# Each chapter has an exercise of each of these kinds; of these two kinds are a fifth of all exercises.
+IN_EACH_CHAPTER = {"five-minutes", "own-experiment", "own-data", "off-mnist"}
+HARDER, SHARE_OF_HARDER = {"proof", "design"}, 1 / 5
 EXERCISE = re.compile(r"```\{exercise-start\} *(.*)\n((?:.*\n)*?)```\{exercise-end\}")
 SOLUTION = re.compile(r"```\{solution-start\} *(\S+)\n((?:.*\n)*?)```\{solution-end\}")
 CALL = re.compile(r'exercises\.check\(\s*"([^"]+)"')
@@ -21,6 +23,11 @@ WITHOUT_CHECK = {"first-autoencoder-activation", "evaluation-only-the-best", "ex
 def asked(text):
     """Return label → body of each exercise of a chapter."""
     return {re.search(r":label: (\S+)", body)[1]: body for _, body in EXERCISE.findall(text)}
+
+
+def kinds(body):
+    """Return the kinds of an exercise."""
+    return {kind for line in re.findall(r"^:class: (.*)", body, re.MULTILINE) for kind in line.split()}
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=str)
@@ -38,11 +45,29 @@ def test_the_solution_of_an_exercise_passes_its_check(path):
 def test_every_exercise_with_a_checkable_result_has_a_check():
     labels = [label for text in TEXTS.values() for label in asked(text)]
     assert max(Counter(labels).values()) == 1
-    assert exercises.CHECKS.keys() == set(labels) - WITHOUT_CHECK
+    bodies = {label: body for text in TEXTS.values() for label, body in asked(text).items()}
+    unchecked = bodies.keys() - exercises.CHECKS.keys()
+    assert exercises.CHECKS.keys() <= bodies.keys()
+    assert unchecked >= WITHOUT_CHECK
+    assert [label for label in unchecked - WITHOUT_CHECK if not kinds(bodies[label]) & HARDER] == []
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=str)
 def test_a_chapter_has_an_exercise_of_each_kind(path):
-    kinds = Counter(kind for body in asked(TEXTS[path]).values() for kind in re.findall(r":class: (.*)", body))
-    found = {kind for line in kinds for kind in line.split()}
-    assert found >= KINDS
+    found = set().union(*map(kinds, asked(TEXTS[path]).values()))
+    assert found <= sphinx_book.KINDS.keys()
+    assert found >= IN_EACH_CHAPTER
+
+
+def test_a_fifth_of_the_exercises_ask_for_a_proof_or_a_design():
+    found = [kinds(body) for text in TEXTS.values() for body in asked(text).values()]
+    harder = [kind for kind in found if kind & HARDER]
+    assert len(harder) >= SHARE_OF_HARDER * len(found)
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=str)
+def test_an_exercise_that_leaves_mnist_does_not_name_it(path):
+    solutions = dict(SOLUTION.findall(TEXTS[path]))
+    for label, body in asked(TEXTS[path]).items():
+        named = "mnist" in (body.replace("off-mnist", "") + solutions[label]).lower()
+        assert not (named and "off-mnist" in kinds(body)), label

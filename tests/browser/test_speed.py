@@ -15,6 +15,7 @@ from helpers.widgets.learn_a_curve import LearnACurve
 from helpers.widgets.optimal_discriminator import OptimalDiscriminator
 from helpers.widgets.point_gan import PointGAN
 from helpers.widgets.point_replay import PointReplay
+from helpers.widgets.redraw import Redraw
 from helpers.widgets.which_is_real import WhichIsReal
 from tests.browser.test_figures import open_figure, picture, steps_made
 from tests.tools.figure_classes import FIGURES
@@ -31,6 +32,7 @@ KEYS = {
     OptimalDiscriminator: ("slider", "Mean of mode 1", "ArrowRight", "keydown"),
     PointGAN: ("checkbox", "Net of G", "Space", "keyup"),
     PointReplay: ("slider", "Moment", "ArrowLeft", "keydown"),
+    Redraw: ("application", "The field to draw on", "ArrowUp", "keydown"),
     WhichIsReal: ("button", "Left is real", "Enter", "keydown"),
 }
 REFERENCE = """() => {

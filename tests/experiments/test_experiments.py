@@ -50,7 +50,7 @@ def test_the_classifiers_reported_accuracy(mnist):
 
 @pytest.mark.parametrize(
     ("recipe", "seed"),
-    [(name, seed) for name in gan_recipes.SEEDS for seed in gan_recipes.STORED_SEEDS[1:]],  # the chapter has the first
+    [(name, seed) for name in gan_recipes.SEEDS for seed in gan_recipes.STORED_SEEDS],
 )
 def test_the_reported_distances(recipe, seed, real_features):
     (reported,) = [r for r in record.read("gan_recipes")["runs"] if (r["recipe"], r["seed"]) == (recipe, seed)]
@@ -137,15 +137,14 @@ def test_edited_autoencoders_are_not_the_recorded_ones(monkeypatch):
 
 @pytest.mark.parametrize("name", vae_bounds.SAMPLES)
 def test_the_reported_likelihoods(name):
-    reported = record.read("vae_bounds")
+    run = record.read("vae_bounds")["runs"][name]
     model, images = vae_bounds.load(name), vae_bounds.binary_test_images()[: vae_bounds.FIRST]
     values = metrics.importance_log_likelihood(model, images, samples=1_000)
     # A fifth of the samples: a bound a little worse, by about a tenth of a nat.
-    assert 0 < -values.mean() - reported["runs"][name]["first_nll"] < 0.3
-    assert (
-        int(metrics.active_units(model, vae_bounds.binary_test_images()).sum())
-        == (reported["runs"][name]["active_units"])
-    )
+    assert 0 < -values.mean() - run["as_stored"]["first_nll"] < 0.3
+    assert abs(run["as_stored"]["first_nll"] - run["first_nll"]) < 0.1  # what rounding the weights may cost
+    active = int(metrics.active_units(model, vae_bounds.binary_test_images()).sum())
+    assert active == run["as_stored"]["active_units"] == run["active_units"]
 
 
 def test_both_bounds_were_trained_alike():
@@ -261,7 +260,7 @@ def test_the_recipe_of_digits_on_request_is_the_reported_one():
 # --- The best GAN of digits ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", digit_gan.SEEDS)
+@pytest.mark.parametrize("seed", digit_gan.STORED_SEEDS)
 def test_the_reported_distance_of_the_best_gan(seed, real_features):
     reported = record.read("digit_gan")["runs"][str(seed)]
     drawn = metrics.features(digit_gan.sample(digit_gan.load(seed)))
@@ -321,12 +320,12 @@ def test_the_recipe_of_a_thousand_modes_is_the_reported_one():
 def test_the_reported_distances_of_the_five_models(name, mnist, real_features):
     runs = {(run["model"], run["seed"]): run for run in record.read("connections")["runs"]}
     reported = runs[name, connections.SEEDS[0]]
-    for origin, how in reported["origins"].items():
-        digits = connections.samples(connections.load(name), *how)
-        distance = metrics.frechet_distance(metrics.features(digits), real_features)
-        assert distance == pytest.approx(reported[origin]["fdd"], rel=1e-3)
-        sharpness = metrics.sharpness(digits) / metrics.sharpness(mnist.test_images)
-        assert sharpness == pytest.approx(reported[origin]["sharpness_over_real"], rel=1e-3)
+    measured = connections.measure_stored(name, reported["origins"], mnist.test_images, real_features)
+    assert measured.keys() == reported["as_stored"].keys() == reported["origins"].keys()
+    for origin, values in measured.items():
+        assert values == pytest.approx(reported["as_stored"][origin], rel=1e-3)
+        for what, value in values.items():  # 8-bit weights gave these
+            assert value == pytest.approx(reported[origin][what], rel=5e-3)
 
 
 def test_the_five_models_had_the_reported_settings_and_equal_times():
@@ -399,7 +398,7 @@ def test_the_reported_autoencoder_of_the_codes(mnist):
     assert np.isclose(metrics.squared_error(rows, drawn).mean(), reported["sse"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("mixture", mixtures.MIXTURES)
+@pytest.mark.parametrize("mixture", diffusion.STORED_POINTS)
 def test_the_reported_coverage_of_diffusion(mixture):
     reported = record.read("diffusion")["runs"]["points"]
     (row,) = [r for r in reported if (r["mixture"], r["seed"]) == (mixture, diffusion.POINT_SEEDS[0])]
@@ -450,7 +449,7 @@ def test_the_reported_curve_of_principal_components(mnist, reported_sizes):
 
 def test_the_reported_distances_of_the_smallest_gan(mnist, reported_sizes):
     real = sizes.real_features(mnist)
-    for seed in sizes.SEEDS:
+    for seed in sizes.STORED_SEEDS:
         key = [*sizes.smallest(), seed]
         (reported,) = [
             run for run in reported_sizes["gans"] if [run["generator"], run["discriminator"], run["seed"]] == key

@@ -13,7 +13,7 @@ def mnist():
     return datasets.load_mnist()
 
 
-@pytest.mark.parametrize("seed", style_gan.SEEDS)
+@pytest.mark.parametrize("seed", style_gan.STORED_SEEDS)
 def test_the_reported_distance_and_mixing(seed, mnist):
     (reported,) = [run for run in record.read("style_gan")["runs"] if run["seed"] == seed]
     digits = style_gan.load(seed)

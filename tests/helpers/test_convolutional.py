@@ -187,3 +187,14 @@ def test_a_logit_sees_a_patch_of_18_pixels():
     seen = model.predict(dots, verbose=0)[:, 6, 6, 0] != logit  # one dot an image, in row 24
     assert seen.sum() == 18
     assert np.flatnonzero(seen).tolist() == list(range(np.argmax(seen), np.argmax(seen) + 18))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_grid_networks_keep_a_vector_for_each_four_by_four_pixels(shape):
+    encoder, decoder = convolutional.grid_networks(shape, code_dim=5, width=4)
+    vectors = encoder.predict(random_images(shape), verbose=0)
+    assert vectors.shape == (8, shape[0] // 4, shape[1] // 4, 5)
+    redrawn = decoder.predict(vectors, verbose=0)
+    assert redrawn.shape == (8, *shape)
+    assert redrawn.min() >= 0
+    assert redrawn.max() <= 1

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 
 import helpers
 from helpers import autoencoders, convolutional, datasets, diffusion, gans, metrics, results, storage, training
-from helpers.gans import conditional, hybrids
+from helpers.gans import conditional, hybrids, translation
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +93,7 @@ INTERNAL = {
     "*.check_inputs": "fit, predict and the like, with what they were given",
     "*.check_targets": "fit, evaluate and the like, with what they were given",
     "gans.model.*.check_images": "fit, with what it was given",
+    "gans.translation.*.check_images": "fit, with what it was given",
     "autoencoders.Autoencoder": "the functions that return such a container",
     "autoencoders.Reconstructor": "the functions that build autoencoders, with networks of theirs",
     "exercises.comparing.*": "checks of exercises, with answers; tests/helpers/test_exercises.py",
@@ -103,6 +104,8 @@ INTERNAL = {
     "gans.style.Normalise": "Keras, with arguments that go on to its own layer",
     "gans.style.ScaledNoise": "Keras, with arguments that go on to its own layer",
     "datasets.Mnist": "load_mnist, which returns such a container",
+    "emoji.Emoji*": "load_emoji, which returns such containers",
+    "emoji.checksum": "load_emoji, with what it read",
     "gans.losses.AdversarialLoss": "the table of losses, of which each entry is such a container",
     "gans.model.AdversarialModel": "its subclasses, which are tried",
     "storage.unreadable": "the readers of files, for an error message",
@@ -111,6 +114,7 @@ INTERNAL = {
     "training.Values*": "training steps, with Keras's state",
     "guards.[a-z]*": "models, with what they were given",
     "training.add_callbacks": "fit, with what it was given",
+    "training.spread": "training steps, with an array that they made",
     "training.noise_states": "training steps, with a network",
     "layers.hidden_layers": "the functions that build dense networks, with sizes they were given",
     "*.check_batch": "fit, train_on_batch and train_scanned, with what they were given",
@@ -178,6 +182,13 @@ def dense(*sizes):
     return keras.Sequential([keras.Input((sizes[0],)), *[keras.layers.Dense(size) for size in sizes[1:]]])
 
 
+def built_quantiser():
+    """Return a layer with a codebook of three rows of two numbers."""
+    quantiser = helpers.layers.VectorQuantiser(3)
+    quantiser.build((None, 2))
+    return quantiser
+
+
 def images_in_a_folder():
     """Return a folder with two grey images."""
     for index in range(2):
@@ -222,12 +233,25 @@ MAKERS = {
     "gans.conditional.ConditionalGAN": lambda: conditional.ConditionalGAN(
         made("pair_maker"), made("pair_judge"), (2, 2, 1)
     ),
+    "gans.translation.CycleGAN": lambda: translation.CycleGAN(
+        *(convolutional.unet((8, 8, 3), width=2) for _ in range(2)),
+        *(convolutional.patch_discriminator((8, 8, 3), width=2) for _ in range(2)),
+    ),
+    "gans.translation.Pix2Pix": lambda: translation.Pix2Pix(
+        convolutional.unet((8, 8, 3), width=2), convolutional.patch_discriminator((8, 8, 6), width=2)
+    ),
+    "patches": lambda: convolutional.patch_discriminator((8, 8, 3), width=2),
+    "other_patches": lambda: convolutional.patch_discriminator((8, 8, 3), width=2),
+    "patches_of_pairs": lambda: convolutional.patch_discriminator((8, 8, 6), width=2),
+    "other_unet": lambda: convolutional.unet((8, 8, 3), width=2),
     "pair_maker": lambda: small_pair()[0],
     "pair_judge": lambda: small_pair()[1],
     "two_maker": lambda: small_two()[0],
+    "layers.VectorQuantiser": lambda: built_quantiser(),
     "colour_encoder": lambda: convolutional.encoder((8, 8, 3), outputs=4, width=2),
     "colour_decoder": lambda: convolutional.decoder((8, 8, 3), inputs=2, width=2, activation="linear"),
     "two_judge": lambda: small_two()[1],
+    "small_unet": lambda: convolutional.unet((8, 8, 3), width=2),
     "training.Line": lambda: training.Line("step 0"),
     "denoiser": lambda: diffusion.denoising_network(2, width=4, blocks=1),
     "figure": lambda: Figure().subplots().figure,  # not pyplot's, in which others would draw too
@@ -292,6 +316,13 @@ def convolution():
 
 # Name → the arguments of a small call that is right.
 CASES = {
+    "augment.Augment": lambda: dict(kinds=["flip"], p=0.5, seed=0),
+    "augment.augment": lambda: dict(key=made("key"), images=COLOURS, p=0.5, kinds=["flip", "cutout"]),
+    "augment.cutout": lambda: dict(key=made("key"), images=COLOURS, p=0.5, part=0.5, fill=0.5),
+    "augment.flip": lambda: dict(key=made("key"), images=COLOURS, p=0.5),
+    "augment.recolour": lambda: dict(key=made("key"), images=COLOURS, p=0.5),
+    "augment.roll_channels": lambda: dict(key=made("key"), images=COLOURS, p=0.5),
+    "augment.translate": lambda: dict(key=made("key"), images=COLOURS, p=0.5, reach=2, fill=1.0),
     "autoencoders.Reconstructor.compile": lambda: dict(optimizer=adam(), loss="mse"),
     "autoencoders.SupervisedAutoencoder": lambda: dict(
         encoder=made("to_code"),
@@ -324,9 +355,16 @@ CASES = {
     "convolutional.autoencoder": lambda: dict(shape=(8, 8, 3), code_dim=2, width=2),
     "convolutional.decoder": lambda: dict(shape=(8, 8, 3), inputs=2, width=2, activation="sigmoid"),
     "convolutional.encoder": lambda: dict(shape=(8, 8, 3), outputs=2, width=2),
+    "convolutional.grid_networks": lambda: dict(shape=(8, 8, 3), code_dim=2, width=2),
     "convolutional.patch_discriminator": lambda: dict(shape=(8, 8, 3), width=2),
     "convolutional.unet": lambda: dict(shape=(8, 8, 3), width=2, activation="sigmoid", skips=True),
     "convolutional.vae_networks": lambda: dict(shape=(8, 8, 3), latent_dim=2, width=2),
+    "emoji.load_emoji": lambda: dict(path=helpers.emoji.EMOJI_PATH),
+    "emoji.look_alikes": lambda: dict(
+        drawings=[COLOURS, COLOURS], names=["a", "b", "c", "d"], codepoints=["1", "2", "3", "4"], threshold=0.8
+    ),
+    "emoji.outlines": lambda: dict(images=COLOURS),
+    "emoji.places": lambda: dict(group=LABELS, largest=30, seed=0),
     "checks.check_activation": lambda: dict(name="activation", activation="relu"),
     "checks.check_array": lambda: dict(name="array", array=ROWS, shape=(None, 2)),
     "checks.check_choice": lambda: dict(name="value", value="a", choices=("a", "b")),
@@ -517,9 +555,40 @@ CASES = {
     "gans.hybrids.draw_latents": lambda: dict(encoded=np.hstack([ROWS, MORE]), noise=ROWS),
     "gans.hybrids.feature_error": lambda: dict(real=ROWS, reconstructed=MORE),
     "gans.hybrids.squared_error": lambda: dict(images=ROWS, reconstructions=MORE),
+    "gans.translation.CycleGAN": lambda: dict(
+        forth=made("small_unet"),
+        back=made("other_unet"),
+        forth_discriminator=made("patches"),
+        back_discriminator=made("other_patches"),
+        seed=0,
+    ),
+    "gans.translation.CycleGAN.compile": lambda: dict(
+        generator_optimizer=adam(),
+        discriminator_optimizer=adam(),
+        error_weight=10.0,
+        adversarial_weight=1.0,
+        **penalties(),
+    ),
+    "gans.translation.CycleGAN.mix": lambda: dict(images=COLOURS, others=COLOURS),
+    "gans.translation.CycleGAN.translate": lambda: dict(images=COLOURS, way="back"),
+    "gans.translation.Pix2Pix": lambda: dict(
+        generator=made("small_unet"), discriminator=made("patches_of_pairs"), seed=0
+    ),
+    "gans.translation.Pix2Pix.compile": lambda: dict(
+        generator_optimizer=adam(),
+        discriminator_optimizer=adam(),
+        error_weight=10.0,
+        adversarial_weight=1.0,
+        **penalties(),
+    ),
+    "gans.translation.Pix2Pix.pair": lambda: dict(images=COLOURS, partners=COLOURS),
+    "gans.translation.Pix2Pix.translate": lambda: dict(images=COLOURS),
     "layers.MatmulConv2D": convolution,
     "layers.MatmulConv2DTranspose": convolution,
     "layers.StandardNormal": lambda: dict(seed=0),
+    "layers.VectorQuantiser": lambda: dict(codes=3, update="loss", unit=False, commitment=0.25),
+    "layers.VectorQuantiser.look_up": lambda: dict(tokens=LABELS),
+    "layers.VectorQuantiser.tokens": lambda: dict(vectors=ROWS),
     "layers.TiedDense": lambda: dict(dense=made("to_code").layers[0], activation="relu"),
     "metrics.active_units": lambda: dict(
         vae=made("autoencoders.VariationalAutoencoder"), images=BINARY, threshold=0.01
@@ -570,6 +639,7 @@ CASES = {
     "results.rows": lambda: dict(record=results.read("ladder")),
     "results.weights": lambda: dict(name="ladder", which=[0]),
     "widgets.stored.load_network": lambda: dict(name="classes"),
+    "widgets.stored.load_translation": lambda: dict(name="to_noto"),
     "widgets.stored.principal_components": lambda: dict(rows=ROWS, count=1),
     "widgets.stored.sketch_classifier": lambda: dict(width=3),
     "storage.load_weights": lambda: dict(path=made("weights")),
@@ -589,12 +659,14 @@ CASES = {
     ),
     "widgets.packing.pack": lambda: dict(network=made("judge"), stored_as="float32"),
     "widgets.packing.pack_chain": lambda: dict(networks=[made("to_code"), made("to_pixels")], stored_as="float32"),
+    "widgets.packing.pack_unet": lambda: dict(network=made("small_unet")),
     "widgets.which_is_real.draw": lambda: dict(name="improved GAN", count=2),
     "widgets.which_is_real.pack_images": lambda: dict(images=np.zeros((1, 784))),
 }
 
 # These take tensors, also inside a compiled function, where no value can be looked at: NaN in, NaN out.
 TENSORS = (
+    "augment.[a-z]*",
     "autoencoders.VariationalAutoencoder.d*",
     "autoencoders.VariationalAutoencoder.encode",
     "likelihoods.*",

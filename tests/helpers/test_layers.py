@@ -5,7 +5,14 @@ import keras
 import numpy as np
 import pytest
 
-from helpers.layers import MatmulConv2D, MatmulConv2DTranspose, MinibatchDeviation, StandardNormal, TiedDense
+from helpers.layers import (
+    MatmulConv2D,
+    MatmulConv2DTranspose,
+    MinibatchDeviation,
+    StandardNormal,
+    TiedDense,
+    VectorQuantiser,
+)
 
 
 @pytest.fixture
@@ -208,3 +215,96 @@ def test_the_deviation_survives_a_file_and_names_a_batch_of_another_size(tmp_pat
     assert np.array_equal(loaded(points), model(points))
     with pytest.raises(ValueError, match="points: got 4 rows, expected a multiple of the 3 in a group"):
         MinibatchDeviation(3)(np.zeros((4, 2)))
+
+
+# --- The layer with a codebook ---------------------------------------------------------------------------------------
+
+
+def quantiser(update="loss", unit=False, codes=5, dim=3):
+    """Return a built layer."""
+    keras.utils.set_random_seed(0)
+    layer = VectorQuantiser(codes, update, unit)
+    layer.build((None, 2, 2, dim))
+    return layer
+
+
+VECTORS = np.random.default_rng(3).normal(size=(6, 2, 2, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("unit", [False, True])
+def test_quantiser_takes_the_nearest_row(unit):
+    layer = quantiser(unit=unit)
+    rows, vectors = np.asarray(layer.codebook), VECTORS
+    if unit:
+        rows, vectors = (each / np.linalg.norm(each, axis=-1, keepdims=True) for each in (rows, vectors))
+    tokens = np.linalg.norm(vectors[..., None, :] - rows, axis=-1).argmin(axis=-1)
+    assert np.array_equal(layer.tokens(VECTORS), tokens)
+    np.testing.assert_allclose(layer.look_up(tokens), rows[tokens], atol=1e-6)
+    np.testing.assert_allclose(layer(VECTORS), rows[tokens], atol=1e-6)
+
+
+def test_quantiser_passes_the_gradient_and_parts_the_two_distances():
+    layer, pull = quantiser(), np.random.default_rng(4).normal(size=VECTORS.shape).astype("float32")
+    book = layer.codebook.value
+
+    def loss(book, vectors, weight):
+        (outputs, _, losses) = layer.stateless_call([book], [], vectors, return_losses=True)
+        return jax.numpy.sum(pull * outputs) + weight * sum(losses)
+
+    to_book, to_vectors = jax.grad(loss, argnums=(0, 1))(book, VECTORS, 0.0)
+    assert not np.any(to_book)
+    np.testing.assert_allclose(to_vectors, pull, atol=1e-6)
+    to_book, to_vectors = (np.asarray(each) for each in jax.grad(loss, argnums=(0, 1))(book, VECTORS, 1.0))
+    tokens, off = layer.tokens(VECTORS), VECTORS - layer.look_up(layer.tokens(VECTORS))
+    np.testing.assert_allclose(to_vectors - pull, 0.25 * 2 * off / len(VECTORS), atol=1e-6)
+    expected = [-2 * off[tokens == code].sum(axis=0) / len(VECTORS) for code in range(5)]
+    np.testing.assert_allclose(to_book, expected, atol=1e-5)
+
+
+def test_quantiser_follows_the_means():
+    layer = quantiser("average")
+    for _ in range(1500):
+        layer(VECTORS, training=True)
+    tokens = layer.tokens(VECTORS)
+    for code in np.unique(tokens):
+        np.testing.assert_allclose(layer.codebook[int(code)], VECTORS[tokens == code].mean(axis=0), atol=1e-3)
+
+
+def test_quantiser_restarts_rows_that_nobody_chooses():
+    far = VECTORS + 50
+    used = {}
+    for update in ("average", "restart"):
+        layer = quantiser(update)
+        for _ in range(300):
+            layer(far, training=True)
+        used[update] = len(np.unique(layer.tokens(far)))
+    assert used["average"] == 1
+    assert used["restart"] >= 4
+
+
+def test_quantiser_is_still_when_it_is_not_trained():
+    layer = quantiser("restart")
+    before = [np.array(weight) for weight in layer.get_weights()]
+    layer(VECTORS)
+    assert all(np.array_equal(a, b) for a, b in zip(before, layer.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("update", ["loss", "average", "restart"])
+def test_quantiser_trains_in_a_model_and_is_saved(update, tmp_path):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((2, 2, 3))
+    model = keras.Model(inputs, VectorQuantiser(4, update)(keras.layers.Dense(3)(inputs)))
+    model.compile("adam", "mse")
+    model.fit(VECTORS, VECTORS, batch_size=3, epochs=2, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict(VECTORS, verbose=0), model.predict(VECTORS, verbose=0), atol=1e-6)
+
+
+def test_bad_arguments_of_the_quantiser_are_named():
+    with pytest.raises(ValueError, match="update: got 'average' with unit=True, expected 'loss'"):
+        VectorQuantiser(4, "average", unit=True)
+    with pytest.raises(ValueError, match=r"vectors: got shape \(6, 2\), expected \(..., 3\)"):
+        quantiser()(VECTORS[:, 0, 0, :2])
+    with pytest.raises(ValueError, match="tokens: "):
+        quantiser().look_up([[0, 5]])

@@ -15,7 +15,7 @@ from sklearn.neighbors import KernelDensity
 
 from experiments import real_digits
 from experiments.harness import record
-from helpers import autoencoders, datasets, metrics
+from helpers import autoencoders, convolutional, datasets, metrics
 from tests import fidelity
 
 
@@ -288,6 +288,14 @@ def test_importance_sampling_wants_binary_images(vae):
         metrics.importance_log_likelihood(vae, np.zeros((2, 12)), seed=2**32)
     with pytest.raises(ValueError, match=r"^vae: got .*, expected a helpers.autoencoders.VariationalAutoencoder"):
         metrics.importance_log_likelihood(vae.encoder, np.zeros((2, 12)))
+    for coloured in (convolutional.ColourVAE(vae.encoder, vae.decoder), colour_vae()):
+        with pytest.raises(ValueError, match=r"^vae: got a ColourVAE, whose decoder returns means, expected one whose"):
+            metrics.importance_log_likelihood(coloured, np.zeros((2, *coloured.encoder.input_shape[1:])))
+
+
+def colour_vae():
+    """Return a small variational autoencoder of colour images."""
+    return convolutional.ColourVAE(*convolutional.vae_networks((8, 8, 3), latent_dim=2, width=4))
 
 
 def test_active_units(binary):

@@ -9,11 +9,13 @@ from tools.pages import ROOT
 # From the ground up: a module imports from lower floors alone, or from its own package.
 FLOORS = (
     {"checks", "memory"},
-    {"storage", "likelihoods", "ranges", "claims", "datasets", "folders", "formats", "layers"},
+    {"emoji"},
+    {"augment", "storage", "likelihoods", "ranges", "claims", "datasets", "folders", "formats", "layers"},
     {"results", "training", "plots"},
     {"guards"},
     {"autoencoders", "diffusion", "gans"},
-    {"convolutional", "metrics", "widgets"},
+    {"convolutional", "metrics"},
+    {"widgets"},
     {"exercises"},
 )
 ALL = {path.relative_to(ROOT / "helpers") for path in (ROOT / "helpers").rglob("*.py")}

@@ -31,6 +31,20 @@ def test_weights_come_back(tmp_path, stored_as):
     assert (np.abs(back[0] - WEIGHTS[0]) <= step / 2 + 1e-7).all()
 
 
+@pytest.mark.parametrize("shape", [(3, 3, 5, 7), (4, 5, 7), (1, 60, 1)])
+def test_a_kernel_of_any_rank_is_stored_as_its_matrix_is(tmp_path, shape):
+    kernel = np.random.default_rng(1).normal(size=shape).astype("float32")
+    arrays = []
+    for stored_as in storage.FORMATS:
+        storage.save_weights(tmp_path / "x.npz", [kernel, kernel.reshape(-1, shape[-1])], stored_as)
+        back, matrix = storage.load_weights(tmp_path / "x.npz")
+        assert (back.shape, back.dtype) == (shape, np.float32)
+        np.testing.assert_array_equal(back.reshape(matrix.shape), matrix)
+        storage.save_weights(tmp_path / "x.npz", [kernel], stored_as)
+        arrays.append(len(storage.read_arrays(tmp_path / "x.npz")))
+    assert arrays == [1, 2, 2, 2, 2, 2]  # float16 alone, or integers with their scales
+
+
 def test_order_is_kept_beyond_ten_weights(tmp_path):
     storage.save_weights(tmp_path / "many.npz", [np.float32(i) for i in range(12)])
     assert [float(weight) for weight in storage.load_weights(tmp_path / "many.npz")] == list(range(12))
@@ -67,6 +81,12 @@ def test_files_of_the_former_packing_are_read(tmp_path, save):
     kernel, scale, bias = np.int8([[127, -5], [3, 0]]), np.float32([0.5, 2]), np.float16([1, 2])
     save(tmp_path / "x.npz", **{"0_scale": scale, "0_int8": kernel, "1_float16": bias})
     np.testing.assert_equal(storage.load_weights(tmp_path / "x.npz"), [kernel * scale, bias.astype("float32")])
+
+
+def test_kernels_of_convolutions_from_before_they_were_integers_are_read(tmp_path):
+    kernel = np.arange(54, dtype="float16").reshape(3, 3, 2, 3)
+    np.savez(tmp_path / "x.npz", **{"0_float16": kernel, "1_int8": np.int8([[1, 2]]), "1_scale": np.float32([1, 2])})
+    np.testing.assert_equal(storage.load_weights(tmp_path / "x.npz"), [kernel.astype("float32"), np.float32([[1, 4]])])
 
 
 def test_numpy_reads_the_file_as_well(tmp_path):

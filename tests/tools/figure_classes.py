@@ -4,7 +4,7 @@ import importlib
 
 from helpers.widgets import base
 
-SHARED = ("shared", "nn", "pixels", "plane")
+SHARED = ("shared", "convolution", "nn", "pixels", "plane")
 NAMES = sorted(path.stem for path in base.FOLDER.glob("*.js") if path.stem not in SHARED)
 
 

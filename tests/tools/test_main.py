@@ -96,3 +96,14 @@ def test_the_first_command_that_fails_ends_it(monkeypatch):
 
 def test_the_program_that_builds_is_there():
     assert tools.shutil.which("jupyter-book", path=Path(sys.executable).parent)
+
+
+def test_the_benchmark_gets_an_environment_once(ran, monkeypatch, tmp_path):
+    monkeypatch.setattr(tools, "BENCH", tmp_path)
+    tools.main(["bench"])
+    lines = [words(call) for call in ran]
+    assert [line.split()[-1] for line in lines] == [str(tmp_path), ".", lines[2].split()[-1], "experiments.bench.run"]
+    assert Path(lines[2].split()[-1]).name == "requirements.txt"
+    ran.clear()
+    tools.main(["bench"])
+    assert [words(call) for call in ran] == ["python -m experiments.bench.run"]

@@ -11,6 +11,8 @@ from sphinx.application import Sphinx
 from tools.sphinx_book import (
     CLAIM,
     CLAIM_COLUMNS,
+    KIND_WORDS,
+    KINDS,
     RUN,
     RUN_COLUMNS,
     WIDGET_STATE,
@@ -114,7 +116,7 @@ def test_status_page_follows_a_notebook(book):
 
 EXERCISE = """```{exercise-start} One *title*
 :label: ex-one
-:class: five-minutes own-data
+:class: design five-minutes own-data
 ```
 Text.
 
@@ -136,7 +138,14 @@ Text.
 
 def test_exercises_are_listed_with_their_kinds():
     found = exercises(EXERCISE)
-    assert found == [("ex-one", "One *title*", ["five-minutes", "own-data"], True), ("ex-two", "Two", [], False)]
+    assert found == [
+        ("ex-one", "One *title*", ["five-minutes", "own-data", "design"], True),
+        ("ex-two", "Two", [], False),
+    ]
+
+
+def test_each_kind_of_exercise_has_words_for_the_table():
+    assert KIND_WORDS.keys() == KINDS.keys()
 
 
 def test_an_exercise_without_a_label_is_named():

@@ -215,3 +215,16 @@ def test_a_tiny_model_of_a_readers_own(capsys):
     wrong("ex-vae-own-tiny", lambda w, x: evidence(w, x, step=1), "of all images add up to 100")
     wrong("ex-vae-own-tiny", lambda w, x: evidence(2 * w, x), r"log p\(x\): . of . entries are off")
     wrong("ex-vae-own-tiny", lambda w, x: np.exp(evidence(w, x)), "add up to")
+
+
+def test_two_points(capsys):
+    def largest(sigma, power=2, steps=2_000):
+        x = 1.0
+        for _ in range(steps):
+            x = np.tanh(x / sigma**power)
+        return x
+
+    right("variants-two-points", largest, capsys)
+    wrong("variants-two-points", lambda sigma: largest(sigma, power=1), "squared")
+    wrong("variants-two-points", lambda sigma: 1.0, "too large")
+    wrong("variants-two-points", lambda sigma: 0.0, "too small")

@@ -249,3 +249,46 @@ def test_labels_of_a_readers_own(capsys):
     wrong(label, lambda x: np.arange(len(x)) % 10, "in another order", **given)
     wrong(label, lambda x: x.mean(axis=1), "whole numbers 0 to 9", **given)
     wrong(label, lambda x: np.zeros(len(x)), "100% of the images have the same label", **given)
+
+
+def bumps(t, width=2.0):
+    return np.exp(-((np.arange(64) - 8 - 48 * t[:, None]) ** 2) / (2 * width**2))
+
+
+def test_curved(capsys):
+    assert "directions leave" in right("first-autoencoder-curved", bumps, capsys)
+    label = "first-autoencoder-curved"
+    a, b, c = np.random.default_rng(0).normal(size=(3, 64))
+    wrong(label, lambda t: a + t[:, None] * b + t[:, None] ** 2 * c, "leave 0% of the variance")
+    wrong(label, lambda t: np.eye(64)[np.int64(63 * t)], "must not jump")
+    wrong(label, lambda t: bumps(t).T, "rows and columns")
+    wrong(label, lambda t: np.ones((len(t), 64)), "all signals are equal")
+    wrong(label, lambda t: np.full((len(t), 64), np.nan), "NaN")
+
+
+def test_noisy_code(capsys):
+    def lowest(eigenvalues, sigma, k):
+        kept, lost = eigenvalues[:k], eigenvalues[k:]
+        return (kept * sigma**2 / (kept + sigma**2)).sum() + lost.sum()
+
+    label = "math-noisy-code"
+    right(label, lowest, capsys)
+    wrong(label, lambda e, sigma, k: e[k:].sum(), "without noise")
+    wrong(label, lambda e, sigma, k: e[k:].sum() + k * sigma**2, "a factor of 1")
+    wrong(label, lambda e, sigma, k: lowest(e, sigma, len(e)), "as many units as directions")
+    wrong(label, lambda e, sigma, k: lowest(e, sigma**0.5, k), "its standard deviation")
+
+
+def test_blind_code(capsys):
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 300)
+    points = np.stack([5 * rng.normal(size=600), labels + 0.1 * rng.normal(size=600)], axis=1)
+    label = "supervised-blind-code"
+    assert "by a straight line: 100%" in right(label, (points, labels), capsys)
+    wrong(label, (points * [0.01, 1], labels), "a threshold on the code is right on 100%")
+    wrong(label, (points, rng.permutation(labels)), "a straight line separates only")
+    wrong(label, (points[:100], labels[:100]), "the values")
+    wrong(label, (points[250:350], labels[250:350]), "200 of each")
+    wrong(label, (points[:, :1], labels), "expected the shape")
+    wrong(label, (points * [1, 0], labels), "lie on a line")
+    wrong(label, (points, labels[:, None]), "labels of shape")

@@ -337,3 +337,68 @@ def test_a_picture_of_ones_own(capsys):
     wrong(name, (picture.ravel(), share), r"got the shape \(784,\)", **given)
     wrong(name, (test[3], share), "one of the test digits", **given)
     wrong(name, (picture,), "got 1 values, expected 2", **given)
+
+
+def twin(w, order, signs, factors="WbV", by=None):
+    """Return the twin of a weight vector, all three parts of a unit with its sign by default."""
+    parts = zip("WbV", np.split(w[:-1], 3), strict=True)
+    by = order if by is None else by(order)
+    return np.concatenate([*((signs if name in factors else 1) * part[by] for name, part in parts), w[-1:]])
+
+
+def test_twins(capsys):
+    right("first-network-twins", twin, capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (functools.partial(twin, factors="WV"), "the bias"),
+        (functools.partial(twin, factors="Wb"), "makes up for it"),
+        (functools.partial(twin, by=np.argsort), "the other way round"),
+        (lambda w, order, signs: twin(w, order, signs[order]), "the twin's unit j"),
+        (lambda w, order, signs: w, "entries are off"),
+        (lambda w, order, signs: w[:-1], "expected the shape"),
+    ],
+)
+def test_other_twins(answer, words):
+    wrong("first-network-twins", answer, words)
+
+
+def masked(w, rows, targets, marks):
+    return jnp.sum(marks * (rows @ w - targets) ** 2) / jnp.sum(marks)
+
+
+def test_one_trace(capsys):
+    right("keras-one-trace", masked, capsys)
+    right("keras-one-trace", lambda w, x, y, m: jnp.mean((m * (x @ w - y)) ** 2) * m.size / m.sum(), capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda w, x, y, m: jnp.mean(m * (x @ w - y) ** 2), "By what is the sum divided"),
+        (lambda w, x, y, m: jnp.mean((x @ w - y) ** 2), "count as well"),
+        (lambda w, x, y, m: masked(w, x[: int(m.sum())], y, m), "your function raised"),
+        (lambda w, x, y, m: masked(jax.lax.stop_gradient(w), x, y, m), "the gradient with 8"),
+    ],
+)
+def test_other_losses_of_marked_rows(answer, words):
+    wrong("keras-one-trace", answer, words)
+
+
+def opposite(encode, steps=60):
+    low, high = 0.0, np.pi
+    sign = np.sign(encode(low) - encode(low + np.pi))
+    for _ in range(steps):
+        middle = (low + high) / 2
+        same = np.sign(encode(middle) - encode(middle + np.pi)) == sign
+        low, high = (middle, high) if same else (low, middle)
+    return low
+
+
+def test_opposite_points(capsys):
+    right("what-and-why-circle", opposite, capsys)
+    wrong("what-and-why-circle", lambda encode: opposite(encode, 3), "change its sign")
+    wrong("what-and-why-circle", lambda encode: 0.0, "at the opposite point")
+    wrong("what-and-why-circle", lambda encode: (1.0, 2.0), "expected the shape")

@@ -525,3 +525,100 @@ def test_truncate(capsys):
 )
 def test_truncate_wrong(answer, words):
     wrong("ex-conditional-truncate", answer, words)
+
+
+def guard(rows, leave_out=()):
+    """Refuse what is no array of rows from 0 to 1; some tests can be left out."""
+    tests = {
+        "kind": rows.dtype.kind == "f",
+        "shape": rows.ndim == 2,
+        "finite": np.isfinite(rows).all(),
+        "low": rows.min() >= 0,
+        "high": rows.max() <= 1,
+        "used": rows.max() > 0.1,
+        "different": len(rows) < 2 or np.ptp(rows, axis=0).max() > 0,
+    }
+    failed = [name for name, passed in tests.items() if not passed and name not in leave_out]
+    if failed:
+        raise ValueError(f"rows: {failed}")
+
+
+def test_guard(capsys):
+    assert "refuses 8 faulty ones" in right("broken-loop-guard", guard, capsys)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "words"),
+    [
+        (("high",), "levels from 0 to 255"),
+        (("kind", "used", "different"), "fractions that were cast"),
+        (("used",), "once more"),
+        (("low",), "-1 to 1"),
+        (("finite", "low", "high", "used"), "a NaN|levels"),
+        (("different",), "over and over"),
+        (("shape",), "not rows"),
+    ],
+)
+def test_guard_wrong(left_out, words):
+    wrong("broken-loop-guard", lambda rows: guard(rows, left_out), words)
+
+
+def test_guard_that_refuses_or_changes(capsys):
+    def strict(rows):
+        if rows.dtype != "float64" or rows.max() < 0.9:
+            raise ValueError("dark")
+
+    def clipping(rows):
+        guard(rows)
+        rows += 1
+
+    def stops(rows):
+        raise TypeError("rows")
+
+    wrong("broken-loop-guard", strict, "refuses sound rows")
+    wrong("broken-loop-guard", clipping, "changes the rows")
+    wrong("broken-loop-guard", stops, "Expected a ValueError")
+    wrong("broken-loop-guard", 3, "expected a function")
+    exercises.check("broken-loop-guard", lambda rows: None)
+    assert "no answer yet" in capsys.readouterr().out
+
+
+def scaled(known, width=None, cut=False):
+    low, high = known.min(axis=0), known.max(axis=0)
+    wide = np.where(high > low, high - low, 1) if width is None else width(known)
+
+    def there(rows):
+        made = (rows - low) / wide
+        return made.clip(0, 1) if cut else made
+
+    return there, lambda rows: low + wide * rows
+
+
+def test_table_rows(capsys):
+    right("ex-table-rows", scaled, capsys)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda known: scaled(known, cut=True), "Is anything cut off"),
+        (lambda known: scaled(known, lambda rows: np.ptp(rows, axis=0)), "Is a column constant"),
+        (lambda known: scaled(known, lambda rows: np.ptp(rows)), "a scale of its own"),
+        (lambda known: scaled(known, lambda rows: rows.std(axis=0) + 1e-12), r"not in \[0, 1\]"),
+        (lambda known: (scaled(known)[0], lambda rows: rows), "Is it the inverse"),
+        (lambda known: scaled(known)[0], "expected 2 values"),
+    ],
+)
+def test_table_rows_wrong(answer, words):
+    wrong("ex-table-rows", answer, words)
+
+
+def test_shift(capsys):
+    right("ex-shift", [0, 4, 8], capsys)
+    right("ex-shift", [8, 4, 0], capsys)
+    wrong("ex-shift", [0, 2, 4, 6, 8], "right for one layer")
+    wrong("ex-shift", list(range(9)), "a stride of 1")
+    wrong("ex-shift", [4, 8], "by 0")
+    wrong("ex-shift", [0, 3], "Not these")
+    wrong("ex-shift", [0, 12], "the shifts 0 to 8")

@@ -59,3 +59,14 @@ def test_own_digit(capsys):
     wrong("ex-style-own-digit", (1 - digit, near), "light ink on black", **given)
     wrong("ex-style-own-digit", (digit.ravel(), near), "expected the shape", **given)
     wrong("ex-style-own-digit", (digit, near[:1]), "the style: got the shape", **given)
+
+
+def test_extremes(capsys):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(178, 5)) @ rng.normal(size=(5, 5)) * [1, 5, 0.1, 9, 2] + 3
+    values = np.linalg.eigvalsh(np.corrcoef(rows.T))
+    ends = values[[0, -1]]
+    right("ex-style-extremes", ends, capsys, rows=rows)
+    wrong("ex-style-extremes", np.sqrt(ends), "the standard deviation", rows=rows)
+    wrong("ex-style-extremes", ends[::-1], "the smallest variance: got", rows=rows)
+    wrong("ex-style-extremes", (1.0, 1.0), "uncorrelated", rows=rows)

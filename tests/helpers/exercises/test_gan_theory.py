@@ -339,3 +339,28 @@ def test_a_shift_disturbs_pixels_most(capsys):
         (["rotations", "pixels", "labels"], "in an order"),
     ):
         wrong("judges-shift", answer, words, **given)
+
+
+def test_memory(capsys):
+    def radius(beta, angle):
+        return (1 - beta) / abs(1 - beta * np.exp(-1j * angle))
+
+    right("ex-stability-memory", radius, capsys)
+    wrong("ex-stability-memory", lambda beta, angle: radius(beta, angle) ** 2, "the square")
+    wrong("ex-stability-memory", lambda beta, angle: (1 - beta) / (1 + beta), "variance of noise")
+    wrong("ex-stability-memory", lambda beta, angle: np.sqrt((1 - beta) / (1 + beta)), "deviation of noise")
+    wrong("ex-stability-memory", lambda beta, angle: 1.0, "too large")
+
+
+def test_blind_kernel(capsys):
+    two, three = ([-1, 1], [0.5, 0.5]), ([-(3**0.5), 0, 3**0.5], [1 / 6, 2 / 3, 1 / 6])
+    right("evaluation-blind-kernel", (two, three), capsys)
+    for answer, words in (
+        ((two, two), "are the same"),
+        ((two, ([-2, 0, 2], [1 / 6, 2 / 3, 1 / 6])), "second moment"),
+        ((two, ([-2, 0.5], [0.2, 0.8])), "third moment"),
+        ((two, ([0, 2], [0.5, 0.5])), "the mean of"),
+        ((two, ([-1, 1], [0.5, 0.6])), "the sum 1"),
+        ((two, ([-1, 1], [1.0])), "the shares of the second"),
+    ):
+        wrong("evaluation-blind-kernel", answer, words)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 
 from helpers import datasets, diffusion, metrics
 from tests.helpers.exercises.answers import right, wrong
@@ -84,6 +85,22 @@ def test_three_codes_that_know_more_and_fit_better(capsys):
     wrong(name, [(-3, 0.2), (0, 0.2), (3, 0.2)], "do they leave gaps")
     wrong(name, [(-1, 0.5), (0, -0.5), (1, 0.5)], "is a deviation, and is above 0")
     wrong(name, [(-1, 0, 1), (0.5, 0.4, 0.5)], "Are rows and columns exchanged")
+
+
+def test_inverse(capsys):
+    def encode(x):
+        return stats.norm.isf(np.exp(-x))
+
+    def generate(z):
+        return -stats.norm.logsf(z)
+
+    label = "ex-connections-inverse"
+    right(label, (encode, generate), capsys)
+    right(label, (lambda x: -encode(x), lambda z: generate(-z)), capsys)
+    wrong(label, (lambda x: -encode(x), generate), "Is G the inverse of E")
+    wrong(label, (lambda x: x, generate), "the codes of 2,000 points")
+    wrong(label, (encode, np.exp), "the points of 2,000 latents")
+    wrong(label, encode, "expected 2 values")
 
 
 # --- Your own images -------------------------------------------------------------------------------------------------
@@ -235,3 +252,31 @@ def test_walks_in_jax_pass_as_well(capsys):
     exact = diffusion.exact_denoiser(mixture, schedule)
     start = jax.random.normal(jax.random.key(1), (500, 2))
     right("ex-next-own-points", (mixture, diffusion.walk(exact, start, schedule, 60, jax.random.key(2), 1.0)), capsys)
+
+
+def shares_of(sources, rng, whole=True, order=None):
+    """Return the part of each image: whole sources in a random order, up to 60% and 70% of the images."""
+    names, which, counts = np.unique(sources, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(names)) if order is None else order(len(names))
+    middles = np.cumsum(counts[order]) - counts[order] / 2
+    places = np.empty(len(names))
+    places[order] = middles / counts.sum() if whole else (np.arange(len(names)) + 0.5) / len(names) ** 1.5
+    return np.searchsorted([0.6, 0.7], places)[which]
+
+
+def test_sources(capsys):
+    label = "your-own-data-sources"
+    right(label, shares_of, capsys)
+    wrong(label, lambda sources, rng: rng.choice(3, len(sources), p=(0.6, 0.1, 0.3)), "in more than one part")
+    wrong(label, lambda sources, rng: shares_of(sources, rng, whole=False), "those of images")
+    wrong(label, lambda sources, rng: shares_of(sources, rng, order=np.arange), "another seed gives the same")
+    wrong(label, lambda sources, rng: shares_of(sources, np.random.default_rng()), "the same seed gives another")
+    wrong(label, lambda sources, rng: np.full(len(sources), 3), "expected 0, 1 or 2")
+
+
+def test_velocity(capsys):
+    label = "ex-next-velocity"
+    right(label, lambda t: 1 / ((1 - t) ** 2 + t**2), capsys)
+    wrong(label, lambda t: (1 - t) ** 2 + t**2, "at t = 0.25: .*variance of the point")
+    wrong(label, lambda t: 2.0, "without a look")
+    wrong(label, lambda t: 0.0, "many pairs")

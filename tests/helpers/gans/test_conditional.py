@@ -112,6 +112,12 @@ def small_form(*form):
     return conditional.two_input_networks(*form, **sizes)
 
 
+def three_classes(into, by):
+    """Put networks for three classes side by side for ten; without `into`, the generator is for ten."""
+    generator = conditional.two_input_networks(into, by, classes=3)[0] if into else small_form()[0]
+    return conditional.side_by_side(generator, conditional.two_input_networks("concatenation", by, classes=3)[1])
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_rows_are_the_two_inputs_side_by_side(form):
     generator, discriminator = small_form(*form)
@@ -216,6 +222,17 @@ def wrong_gan(**changes):
         (
             lambda: conditional.side_by_side(small_form()[0], conditional.two_input_networks(image_shape=(4, 4, 1))[1]),
             r"discriminator: its images have shape \(4, 4, 1\), but the generator makes \(28, 28, 1\)",
+        ),
+        *(
+            (lambda into=into: three_classes(into, "projection"), f"classes: got 10, but {layer}.* of the generator")
+            for into, layer in (("concatenation", "category_encoding"), ("normalisation", "embedding"))
+        ),
+        *(
+            (
+                lambda by=by: three_classes(None, by),
+                f"classes: got 10, but {layer}.* of the discriminator was built for 3",
+            )
+            for by, layer in (("concatenation", "category_encoding"), ("projection", "embedding"))
         ),
     ],
 )
