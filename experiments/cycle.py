@@ -9,6 +9,9 @@ images. Without such a start, the way back of the first seed drew white images, 
 that were made, at 0.001 in the first four ("abandoned" in the result has the curves). What is chosen is chosen without
 pairs: of two learning rates and two kinds of generator, that whose redrawn validation images are nearest to those of
 the other style as a set, by the kernel distance, both ways together.
+
+Last, the two stored networks that learned from pairs go the same way there and back, as a control, and are then trained
+to hide a code: see `hide`.
 """
 
 import argparse

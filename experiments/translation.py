@@ -253,8 +253,6 @@ class Progress:
     def measure_again(self):
         """Measure all finished runs anew."""
         for run in self.runs:
-            if "features_unscaled" in run:
-                continue
             key = {name: run[name] for name in ("form", "rate", "factor", "seed", "way", "share")}
             run.update(self.measured(train(**key, epochs=EPOCHS)[0], **key))
         record.write(NAME, runs=self.runs, tries=self.tries, left=self.unchanged, **self.settings)

@@ -129,7 +129,7 @@ def test_the_identity_leaves_all_weights_as_they_are():
     plain = train(make())
     for gan in (make(()), make(augment.DIFFERENTIABLE, p=0.0)):
         for one, other in zip(plain, train(gan), strict=True):
-            np.testing.assert_array_equal(one, other)
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8)  # XLA may sum in another order
 
 
 @pytest.mark.slow
