@@ -11,7 +11,6 @@ import functools
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -266,13 +265,13 @@ def run(form, folder, seconds=300, **options):
     return reports
 
 
-def lose(folder, after=2, victim=1, how=signal.SIGKILL, **options):
+def lose(folder, after=2, victim=1, **options):
     """Start two processes and kill one; return the exit code, the seconds and the words with which the other ends."""
     processes = Processes("two processes", folder, epochs=LONG, models=["gan"], **options)
     try:
         while processes.whole_epochs(victim) < after and processes.each[victim].poll() is None:
             time.sleep(0.05)
-        processes.each[victim].send_signal(how)
+        processes.each[victim].kill()
         start = time.monotonic()
         code = processes.each[1 - victim].wait(LIMIT)
         return {"code": code, "seconds": round(time.monotonic() - start, 2), "error": reason(processes.log(1 - victim))}

@@ -163,7 +163,7 @@ def machine():
 def processor():
     """Return the processor's name."""
     with contextlib.suppress(OSError, StopIteration):  # only Linux has this file, and not on every processor the line
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = Path(os.sep, "proc", "cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return platform.processor() or platform.machine()
 

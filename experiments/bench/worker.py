@@ -45,8 +45,9 @@ class Stretches:
 
 def pin(cores):
     """Keep this process on some cores, where the system can do that."""
-    if cores and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
+    keep = getattr(os, "sched_setaffinity", None)
+    if cores and keep:
+        keep(0, {int(core) for core in cores.split(",")})
 
 
 def main(arguments=None):

@@ -125,7 +125,8 @@ def module(path):
 
 def test_every_module_can_be_imported_where_those_are_missing():
     script = Path(__file__).with_name("portable.py")
-    names = [module(path) for path in FILES if path.stem != "__main__"]
+    elsewhere = {"__main__", "torch_peer"}  # the latter needs PyTorch, which has an environment of its own
+    names = [module(path) for path in FILES if path.stem not in elsewhere]
     command = [sys.executable, "-W", "ignore", script, *names]
     done = subprocess.run(
         command, cwd=ROOT, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
