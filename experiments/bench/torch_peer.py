@@ -100,7 +100,7 @@ class Gan:
     """Both networks and the step of the game."""
 
     def __init__(self, case, form):
-        self.case = case
+        self.case, self.compiled = case, "compile" in form
         self.generator, self.discriminator = (network(case, name) for name in ("generator", "discriminator"))
         self.layout = torch.channels_last if "channels-last" in form else torch.contiguous_format
         for net in (self.generator, self.discriminator):
@@ -112,7 +112,7 @@ class Gan:
         self.average.update_parameters(self.generator)  # the first call copies
         self.g_optimizer = adam(case, self.generator.parameters())
         self.d_optimizer = adam(case, self.discriminator.parameters())
-        wrap = torch.compile if "compile" in form else lambda function: function
+        wrap = torch.compile if self.compiled else lambda function: function
         self.d_loss, self.g_loss, self.generate = wrap(self._d_loss), wrap(self._g_loss), wrap(self.generator)
 
     def _d_loss(self, real, fake):
@@ -123,8 +123,12 @@ class Gan:
 
     def _penalty(self, real):
         """Return (γ/2) E‖∇D‖² on real examples."""
-        real = real.detach().requires_grad_()
-        (gradients,) = torch.autograd.grad(self.discriminator(real).sum(), real, create_graph=True)
+        total = lambda x: self.discriminator(x).sum()  # noqa: E731
+        if self.compiled:  # torch.compile cannot differentiate what torch.autograd.grad returns
+            gradients = grad(total)(real)
+        else:
+            real = real.detach().requires_grad_()
+            (gradients,) = torch.autograd.grad(total(real), real, create_graph=True)
         return self.case.r1 / 2 * gradients.square().flatten(1).sum(dim=1).mean()
 
     def _g_loss(self, latents):
