@@ -1,6 +1,7 @@
 """Train on one device, on two simulated ones and as two processes, and compare what comes out; then lose a process.
 
-python -m experiments.scale       runs every form on the CPU, one after another, and writes the result
+python -m experiments.scale                    runs every form on the CPU, one after another, and writes the result
+python -m experiments.scale --models gan_sgd   compares some models only, and puts them into the result that is there
 
 Each form is the same script, `work`, started anew: by itself, with XLA told to show one CPU as two devices, or twice,
 the two joined by ``jax.distributed``. On several devices ``keras.distribution.DataParallel`` shares out each batch.
@@ -72,16 +73,27 @@ def vae(images, width):
     return model, Recorded(rows)
 
 
-def gan(images, width):
+def adam():
+    """Return the optimiser of a player."""
+    return keras.optimizers.Adam(1e-3, beta_1=0.0, beta_2=0.99)
+
+
+def descent():
+    """Return the optimiser of a player that takes the gradient as it is, where Adam divides it by its usual size."""
+    return keras.optimizers.SGD(0.3)
+
+
+def gan(images, width, optimizer=adam):
     """Return a GAN with R1 and its batches."""
     units = (8 * width, 16 * width)
     networks = gans.dense_networks(width, units, units[::-1], "relu", image_shape=images.shape[1:])
     model = gans.GAN(*networks, seed=SEED)
-    model.compile(*[keras.optimizers.Adam(1e-3, beta_1=0.0, beta_2=0.99) for _ in range(2)], r1=0.1)
+    model.compile(optimizer(), optimizer(), r1=0.1)
     return model, Recorded(images)
 
 
-BUILD = {"autoencoder": autoencoder, "vae": vae, "gan": gan, "scanned": gan}
+gan_sgd = functools.partial(gan, optimizer=descent)
+BUILD = {"autoencoder": autoencoder, "vae": vae, "gan": gan, "gan_sgd": gan_sgd, "scanned": gan}
 
 
 def build(name, images, width):
@@ -114,7 +126,7 @@ def train(name, images, width, folder, epochs=EPOCHS, callbacks=()):
     if name == "scanned":
         return model, batches, scanned(model, images)
     backup = training.Backup(folder / name)
-    order = {} if name == "gan" else {"shuffle": False}  # that of the batches, which a GAN always keeps
+    order = {} if name.startswith("gan") else {"shuffle": False}  # that of the batches, which a GAN always keeps
     history = model.fit(batches, epochs=epochs, verbose=0, callbacks=[*callbacks, backup], **order)
     return model, batches, history.history
 
@@ -326,6 +338,16 @@ def measure(folder, **options):
     return {"differences": found, "rows": rows, "operations": operations, "lost": lose_and_resume(folder, **options)}
 
 
+def add(folder, models, **options):
+    """Compare some models and put them into the stored result."""
+    reports = {form: run(form, folder / form, models=models, **options) for form in tqdm(FORMS, desc="forms")}
+    (alone,) = reports.pop("one device")
+    result = record.read(NAME)
+    for form, others in reports.items():
+        result["differences"][form] |= compare(alone, others)
+    record.rewrite(NAME, result)
+
+
 def lose_and_resume(folder, epochs=EPOCHS, models=None, **options):
     """Lose a process, resume the run for one epoch more than it had, and compare it with a run in one go."""
     lost = lose(folder / "lost", **options)
@@ -349,6 +371,8 @@ def main():
         return work(options)
     settings = dict(images=options.images, width=options.width, epochs=options.epochs)
     with tempfile.TemporaryDirectory() as folder:
+        if options.models != list(BUILD):
+            return add(Path(folder), options.models, **settings)
         record.write(NAME, batch=BATCH, heartbeat=HEARTBEAT, **settings, **measure(Path(folder), **settings))
 
 

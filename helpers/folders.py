@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-from helpers.checks import check_array, check_choice, check_integer, check_number
+from helpers.checks import check_array, check_choice, check_integer, check_labels, check_number
 
 _SUFFIXES = (".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 _SUFFIXES += (".pbm", ".pgm", ".pnm", ".ppm", ".qoi", ".tga")
@@ -148,6 +148,37 @@ def image_files(path):
     return files
 
 
+def class_labels(path):
+    """Return the names of the classes, which are the subfolders of a folder, and the class of each image.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        As for `image_files`; each of its subfolders holds the images of one class, at any depth.
+
+    Returns
+    -------
+    names : list of str
+        Sorted.
+    labels : ndarray of int32, shape (n,)
+        Places in `names`, in the order of `load_folder`.
+
+    Raises
+    ------
+    ValueError
+        If an image is in no subfolder, or a subfolder has no image.
+    """
+    folder = _check_folder(path)
+    files, _ = _find(folder)
+    of_file = [file.relative_to(folder).parts[0] for file in files]
+    if loose := [file.name for file in files if file.parent == folder]:
+        raise ValueError(f"path: {len(loose)} images in {folder} are in no subfolder, such as {loose[0]}.")
+    if empty := sorted({entry.name for entry in _entries(folder) if os.path.isdir(entry)} - set(of_file)):
+        raise ValueError(f"path: {len(empty)} subfolders of {folder} have no image, such as {empty[0]}.")
+    names, labels = np.unique(of_file, return_inverse=True)
+    return names.tolist(), labels.astype("int32")
+
+
 def duplicates(images):
     """Find images that are equal in every pixel.
 
@@ -164,7 +195,7 @@ def duplicates(images):
     return [rows for rows in _same(_check_rows(images)) if len(rows) > 1]
 
 
-def split(images, fractions=(0.8, 0.1, 0.1), seed=0):
+def split(images, fractions=(0.8, 0.1, 0.1), seed=0, groups=None):
     """Draw the rows of each part at random; all copies of an image go to one part.
 
     Parameters
@@ -175,6 +206,8 @@ def split(images, fractions=(0.8, 0.1, 0.1), seed=0):
         Size of each part; they sum to 1. Copies can move a border by a few images.
     seed : int, default=0
         Seed of the draw.
+    groups : array_like of int, shape (n,), optional
+        Numbers from 0; images with the same number go to one part, instead of equal images.
 
     Returns
     -------
@@ -185,7 +218,7 @@ def split(images, fractions=(0.8, 0.1, 0.1), seed=0):
     fractions = check_array("fractions", fractions, shape=(None,), low=0, high=1)
     if not np.isclose(fractions.sum(), 1, atol=1e-4):
         raise ValueError(f"fractions: got a sum of {fractions.sum():g}, expected 1.")
-    groups = _same(images)
+    groups = _same(images if groups is None else check_labels("groups", groups, count=len(images)))
     order = np.random.default_rng(check_integer("seed", seed, low=0)).permutation(len(groups))
     starts = np.cumsum([0, *(len(groups[group]) for group in order[:-1])])  # images before each group
     ends = np.round(np.cumsum(fractions.astype("float64")) * len(images))

@@ -85,13 +85,18 @@ def normalise(notebook):
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             _clean(output)
-    text = nbformat.writes(notebook)
+    text = written(notebook)
     widgets = notebook.metadata.get("widgets", {})
     states = widgets.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
     for number, name in enumerate(states, start=1):
         text = text.replace(name, f"{number:032x}")
     # Written once more, because the keys, which the ids are, stand in alphabetical order.
-    return nbformat.writes(nbformat.reads(text, as_version=4)) + "\n"
+    return written(nbformat.reads(text, as_version=4))
+
+
+def written(notebook):
+    """Return the .ipynb's text, in as many lines as Jupyter writes but not indented, which is a twentieth less."""
+    return re.sub(r"^ +", "", nbformat.writes(notebook), flags=re.MULTILINE) + "\n"
 
 
 def _clean(node):

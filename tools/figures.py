@@ -8,7 +8,7 @@ import importlib
 import nbformat
 
 from helpers.widgets import base
-from tools.execute import write
+from tools.execute import write, written
 from tools.pages import ROOT, notebooks
 from tools.sphinx_book import WIDGET_STATE
 
@@ -35,7 +35,7 @@ def main():
         for state, new in old:
             state.update(new)
         if old:
-            write(ROOT / path, nbformat.writes(notebook) + "\n")
+            write(ROOT / path, written(notebook))
             print(f"{path}: {len(old)} renewed")
 
 

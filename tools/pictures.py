@@ -8,6 +8,7 @@ import base64
 import nbformat
 from playwright.sync_api import sync_playwright
 
+from helpers import formats
 from tools import browser
 from tools.pages import ROOT
 
@@ -34,7 +35,7 @@ def screenshot(built):
 def main():
     """Write both pictures."""
     (ASSETS / "recipes.png").write_bytes(first_figure(CHAPTER.with_suffix(".ipynb")))
-    (ASSETS / "page.png").write_bytes(screenshot(ROOT / "_build/html/book/index.html"))
+    (ASSETS / "page.png").write_bytes(formats.with_palette(screenshot(ROOT / "_build/html/book/index.html")))
 
 
 if __name__ == "__main__":

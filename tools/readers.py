@@ -165,7 +165,7 @@ class Edition:
             data = output.get("data", {})
             if WIDGET_VIEW in data:
                 data.update(self.still(data[WIDGET_VIEW]["model_id"]))
-            elif alt:
+            elif alt and data:  # a stream has none
                 output.metadata.update(
                     {kind: {**output.metadata.get(kind, {}), "alt": alt} for kind in IMAGES if kind in data}
                 )

@@ -39,14 +39,19 @@ def rewrite(name, result):
 
 def lines(value, indent=0):
     """Return JSON that is light and that a diff shows well: on one line what fits, and any innermost list or object."""
-    line, nested = json.dumps(value), value.values() if isinstance(value, dict) else value
+    line, nested = _compact(value), value.values() if isinstance(value, dict) else value
     if len(line) + indent <= WIDTH or not any(isinstance(part, (dict, list, tuple)) for part in nested):
         return line
-    keys = [f"{json.dumps({key: 0})[1:-4]}: " for key in value] if isinstance(value, dict) else [""] * len(value)
+    keys = [_compact({key: 0})[1:-2] for key in value] if isinstance(value, dict) else [""] * len(value)
     inner = [key + lines(part, indent + 1) for key, part in zip(keys, nested, strict=True)]
     start, end = "{}" if isinstance(value, dict) else "[]"
     pad = "\n" + " " * indent
     return start + ",".join(f"{pad} {part}" for part in inner) + pad + end
+
+
+def _compact(value):
+    """Return JSON in one line, without spaces."""
+    return json.dumps(value, separators=(",", ":"))
 
 
 def read(name):

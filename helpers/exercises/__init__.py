@@ -10,6 +10,7 @@ __all__ = ["CHECKS", "Wrong", "check"]
 
 for _part in (
     "background",
+    "choosing_size",
     "autoencoders",
     "autoencoder_kinds",
     "colour_convolutional",
@@ -18,7 +19,11 @@ for _part in (
     "gan_programs",
     "gan_styles",
     "gan_theory",
+    "discrete_codes",
     "practice",
+    "trust",
+    "speed",
+    "privacy",
 ):
     importlib.import_module(f"helpers.exercises.{_part}")  # fills CHECKS
 

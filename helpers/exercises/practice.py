@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import keras
 import numpy as np
-from scipy.integrate import quad
 from scipy.stats import norm
 
 from helpers import metrics
@@ -208,6 +207,25 @@ def _sources(answer):
     return f"Of the images, {shares[0]:.0%}, {shares[1]:.0%} and {shares[2]:.0%} are in the three parts."
 
 
+@exercise("your-own-data-ground")
+def _ground(answer):
+    """Lay random pixels of every opacity on several colours, in bytes as Pillow stores them."""
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (6, 5, 4), dtype="uint8")
+    for ground in (np.zeros(3), np.ones(3), np.array([0.2, 0.5, 0.9])):
+        found = numbers(call(answer, pixels.copy(), ground), shape=(6, 5, 3), what="the image")
+        opaque = pixels[..., 3:].astype("float64") / 255
+        right = ground + opaque * (pixels[..., :3].astype("float64") / 255 - ground)
+        mistakes = {
+            "the levels go from 0 to 255, expected 0 to 1.": 255 * right,
+            "every pixel is opaque: what does the fourth channel say?": pixels[..., :3] / 255,
+            "the ground shines through where the image is opaque: are the two weights exchanged?": ground * opaque
+            + (1 - opaque) * pixels[..., :3] / 255,
+            "what is transparent is black on every ground: add the ground's share.": opaque * pixels[..., :3] / 255,
+        }
+        hinted(found, right, mistakes, rtol=1e-4, atol=1e-4, what="the image")
+
+
 # --- What came next --------------------------------------------------------------------------------------------------
 
 
@@ -271,6 +289,21 @@ def _guided(weight, steps=500):
     return x.mean(), x.std()
 
 
+@exercise("ex-next-half")
+def _half(answer):
+    """Compare with the time at which cosine and sine are equal."""
+    for power in (1.0, 2.0, 0.5):
+        share = np.pi / 4 / np.arccos(0.01)
+        mistakes = {
+            "The angle at time 1 is arccos 0.01, a little less than a right angle.": 0.5 ** (1 / power),
+            "The time is raised to the power, so the share has to be taken to 1 / power.": share**power,
+            "That is the angle. Which time has it?": np.pi / 4,
+        }
+        mistakes = {words: value for words, value in mistakes.items() if abs(value / share ** (1 / power) - 1) > 2e-3}
+        found = numbers(call(answer, power), shape=(), what="the time")
+        hinted(found, share ** (1 / power), mistakes, what=f"the time for power {power:g}")
+
+
 @exercise("ex-next-order")
 def _order(answer):
     """Multiply the factors of the steps, for 200 and for 400 of them."""
@@ -326,17 +359,3 @@ def _own_points(answer):
         f"{quality} Is the mixture scaled to mean square 1? Do more steps help?",
     )
     return quality
-
-
-@exercise("ex-next-winner")
-def _winner(answer):
-    """Compare with the expected least of normal numbers, an integral."""
-    names = "the best of 12", "the best of 120"
-    for name, shown, tried in zip(names, parts(answer, *names), (12, 120), strict=True):
-        least = quad(lambda x, n=tried: -x * n * norm.pdf(x) * norm.cdf(x) ** (n - 1), -9, 9)[0]
-        mistakes = {
-            "The best setting has the least error.": 20 - least,
-            "Is the error of 20 missing?": least,
-            "That is what it is worth. What does it show?": 20.0,
-        }
-        hinted(shown, 20 + least, mistakes, rtol=0, atol=0.05, what=f"{name} shows")

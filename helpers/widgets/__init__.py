@@ -15,8 +15,9 @@ Write two files, NAME.py and NAME.js. In NAME.py:
 ...     alt = Unicode("What it shows and lets one do, in two sentences.").tag(sync=True)
 
 Further traits tagged ``sync=True`` arrive in JavaScript as ``model.get("trait")``: numbers, strings, lists, dicts, and
-``Bytes`` as a DataView. The weights of a trained network: ``layers, weights = packing.pack(network, "int8")``, with a
-trait ``layers = List`` and a trait ``weights = Bytes``; in NAME.js ``unpack(layers, weights).forward(x, n)``.
+``Bytes`` as a DataView, which the page holds deflated: ``inflating`` (below) gives them back. The weights of a trained
+network: ``layers, weights = packing.pack(network, "int8")``, with a trait ``layers = List`` and a trait
+``weights = Bytes``; in NAME.js ``unpack(layers, weights).forward(x, n)``.
 
 In NAME.js, which may import from the other files here, and from nowhere else (base.py joins them to one module):
 
@@ -30,7 +31,7 @@ In NAME.js, which may import from the other files here, and from nowhere else (b
       update();
       return () => figure.close();
     }
-    export default { render };
+    export default { render };  // with bytes: { render: inflating(["weights"], render) }
 
 `Figure` (shared.js) also has ``button``, ``row``, ``choice``, ``toggle``, ``drag`` (a pointer on a canvas), ``keys`` (a
 canvas with a cursor; returns its switch) and, by ``{ beside: true }``, controls at the right. `Axes` draws curves,

@@ -1,6 +1,7 @@
 """What all interactive figures have in common: their script and style, made of files, and their text alternative."""
 
 import re
+import zlib
 from pathlib import Path
 
 import anywidget
@@ -8,10 +9,11 @@ from traitlets import Unicode, default
 
 FOLDER = Path(__file__).parent
 IMPORT = re.compile(r'^import \{([\w\s,]*)\} from "\./(\w+\.js)";\n', re.MULTILINE)  # the only way to import
+COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:.|\n)*?\*/)\n", re.MULTILINE)  # lines of nothing else
 
 
 def script(name):
-    """Join a JavaScript file and what it imports to one module, without the import statements.
+    """Join a JavaScript file and what it imports to one module, without the import statements and the comments.
 
     Parameters
     ----------
@@ -28,7 +30,7 @@ def script(name):
     ValueError
         If a file that is imported is missing, or imports itself by way of others.
     """
-    return "\n".join(IMPORT.sub("", _text(one)) for one in _ordered(name))
+    return "\n".join(COMMENT.sub("", IMPORT.sub("", _text(one))) for one in _ordered(name))
 
 
 def _ordered(name, way=()):
@@ -69,6 +71,13 @@ class Figure(anywidget.AnyWidget):
     def whole_script(cls):
         """Return NAME.js of the class in NAME.py, and before it what it imports."""
         return script(f"{cls.__module__.rpartition('.')[2]}.js")
+
+    @staticmethod
+    def _trait_to_json(value, widget):
+        """Return a trait's value as the page has it: bytes are deflated; `inflating` in shared.js undoes it."""
+        if isinstance(value, dict):
+            return {key: Figure._trait_to_json(one, widget) for key, one in value.items()}
+        return zlib.compress(value, 9) if isinstance(value, bytes) else value
 
     @default("_esm")
     def _join_script(self):

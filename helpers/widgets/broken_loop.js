@@ -1,6 +1,6 @@
 import { Adam, Network, sigmoid, softplus } from "./nn.js";
 import { Pixels, unpackImages } from "./pixels.js";
-import { Axes, Figure, Loop, Player, Random, decimal, make } from "./shared.js";
+import { Axes, Figure, Loop, Player, Random, decimal, inflating, make } from "./shared.js";
 
 // --- What is computed ---
 
@@ -429,4 +429,4 @@ function render({ model, el }) {
   return () => figure.close();
 }
 
-export default { render };
+export default { render: inflating(["digits"], render) };

@@ -1,6 +1,6 @@
 import { Network, unpack } from "./nn.js";
 import { Pixels, squaredError, unpackImages } from "./pixels.js";
-import { Axes, Figure, decimal, range } from "./shared.js";
+import { Axes, Figure, decimal, inflating, range } from "./shared.js";
 
 // --- What is computed ---
 
@@ -150,4 +150,4 @@ function render({ model, el }) {
   return () => figure.close();
 }
 
-export default { render };
+export default { render: inflating(["autoencoder_weights", "components_weights", "digits"], render) };

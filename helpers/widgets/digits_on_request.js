@@ -1,6 +1,6 @@
 import { unpack } from "./nn.js";
 import { Pixels, SIDE } from "./pixels.js";
-import { Axes, Figure, Loop, Player, Random, clamp, decimal, make, range, reducedMotion } from "./shared.js";
+import { Axes, Figure, Loop, Player, Random, clamp, decimal, inflating, make, range, reducedMotion } from "./shared.js";
 
 // --- What is computed ---
 
@@ -262,4 +262,4 @@ function render({ model, el }) {
   return () => figure.close();
 }
 
-export default { render };
+export default { render: inflating(["weights"], render) };

@@ -1,6 +1,6 @@
 import { unpack } from "./nn.js";
 import { Pixels, SIDE, squaredError, unpackImages } from "./pixels.js";
-import { Figure, Random, clamp, decimal, make } from "./shared.js";
+import { Figure, Random, clamp, decimal, inflating, make } from "./shared.js";
 
 // --- What is computed ---
 
@@ -262,4 +262,4 @@ function render({ model, el }) {
   return () => figure.close();
 }
 
-export default { render };
+export default { render: inflating(["autoencoder_weights", "classifier_weights", "digits"], render) };

@@ -1,6 +1,6 @@
 import { unpack } from "./nn.js";
 import { Pixels } from "./pixels.js";
-import { Axes, Figure, clamp, decimal } from "./shared.js";
+import { Axes, Figure, clamp, decimal, inflating } from "./shared.js";
 
 // --- What is computed ---
 
@@ -80,6 +80,8 @@ function render({ model, el }) {
   const decoders = model.get("decoders");
   for (const one of Object.values(decoders)) {
     one.network = unpack(one.layers, one.weights);
+    one.labels = [...new Uint8Array(one.labels.buffer)];
+    one.codes = one.labels.map((_, at) => [8 * at, 8 * at + 4].map((byte) => one.codes.getFloat32(byte, true)));
     one.view = window2d(one.codes);
   }
   const state = { name: "vae", at: [0, 0] }; // −1 to 1 across the map
@@ -153,4 +155,4 @@ function render({ model, el }) {
   return () => figure.close();
 }
 
-export default { render };
+export default { render: inflating(["decoders"], render) };

@@ -22,7 +22,7 @@ class LatentExplorer(Figure):
         "with arrow keys. The decoder is that of an autoencoder, of a variational autoencoder or of a GAN. A text "
         "below says which digits are nearest to the point."
     ).tag(sync=True)
-    decoders = Dict(help="name → layers, weights (base64 by anywidget's buffers), codes and labels").tag(sync=True)
+    decoders = Dict(help="name → layers, weights, codes (32-bit floats) and labels (bytes)").tag(sync=True)
 
     def __init__(self, **traits):
         super().__init__(**_traits(), **traits)
@@ -34,7 +34,8 @@ def _traits():
     runs, decoders = stored.decoder_runs(), {}
     for name in stored.DECODERS:
         layers, weights = packing.pack(small_decoder(name))
-        decoders[name] = {"layers": layers, "weights": weights} | {key: runs[name][key] for key in ("codes", "labels")}
+        codes, labels = np.float32(runs[name]["codes"]).tobytes(), bytes(runs[name]["labels"])
+        decoders[name] = {"layers": layers, "weights": weights, "codes": codes, "labels": labels}
     return {"decoders": decoders}
 
 

@@ -1,5 +1,5 @@
 import { drawDots, placeOn, sample } from "./plane.js";
-import { Axes, Figure, Loop, Player, Random, range, reducedMotion } from "./shared.js";
+import { Axes, Figure, Loop, Player, Random, inflating, range, reducedMotion } from "./shared.js";
 
 // --- What is computed ---
 
@@ -141,4 +141,4 @@ function render({ model, el }) {
   return () => figure.close();
 }
 
-export default { render };
+export default { render: inflating(["points"], render) };

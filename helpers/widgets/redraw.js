@@ -1,6 +1,6 @@
 import { unpackUNet } from "./convolution.js";
 import { Pixels } from "./pixels.js";
-import { Figure, Loop, clamp, decimal, make } from "./shared.js";
+import { Figure, Loop, clamp, decimal, inflating, make } from "./shared.js";
 
 // --- What is computed ---
 
@@ -9,25 +9,15 @@ const COLOURS = 3; // numbers of a pixel: red, green and blue, from 0 to 1
 const STYLES = ["Noto", "Twemoji"];
 
 /**
- * What zlib.compress of Python packed.
- * @param {DataView<ArrayBuffer>} bytes
- * @returns {Promise<Uint8Array>}
- */
-export async function inflate(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-/**
  * Emoji as bytes 0 to 255, each in both styles, one after the other.
- * @param {Uint8Array} bytes
+ * @param {DataView} bytes
  * @returns {Float32Array[][]} [in Noto's style, in Twemoji's] of each
  */
 export function unpackPairs(bytes) {
   const size = EDGE * EDGE * COLOURS;
-  const image = (start) => Float32Array.from({ length: size }, (_, at) => bytes[start + at] / 255);
+  const image = (start) => Float32Array.from({ length: size }, (_, at) => bytes.getUint8(start + at) / 255);
   const pair = (_, at) => [image(2 * at * size), image((2 * at + 1) * size)];
-  return Array.from({ length: bytes.length / (2 * size) }, pair);
+  return Array.from({ length: bytes.byteLength / (2 * size) }, pair);
 }
 
 /**
@@ -362,11 +352,8 @@ function render({ model, el }) {
   const networks = ["to_twemoji", "to_noto"].map((name) =>
     unpackUNet(model.get(`${name}_layers`), model.get(`${name}_weights`)),
   );
-  inflate(model.get("emoji")).then((bytes) => {
-    const sketch = new Sketch(networks, unpackPairs(bytes), model.get("names"));
-    if (!figure.closing.signal.aborted) start(figure, sketch);
-  });
+  start(figure, new Sketch(networks, unpackPairs(model.get("emoji")), model.get("names")));
   return () => figure.close();
 }
 
-export default { render };
+export default { render: inflating(["to_twemoji_weights", "to_noto_weights", "emoji"], render) };

@@ -1,7 +1,6 @@
 """A field to draw an emoji on, which two U-Nets redraw in the other style and back at every stroke."""
 
 import functools
-import zlib
 
 import numpy as np
 from traitlets import Bytes, List, Unicode
@@ -41,7 +40,7 @@ class Redraw(Figure):
     ).tag(sync=True)
     to_twemoji_layers, to_noto_layers, names = (List().tag(sync=True) for _ in range(3))
     to_twemoji_weights, to_noto_weights = (Bytes().tag(sync=True) for _ in range(2))
-    emoji = Bytes(help="pixels in Noto's and in Twemoji's style of one emoji after the other, deflated").tag(sync=True)
+    emoji = Bytes(help="pixels in Noto's and in Twemoji's style of one emoji after the other").tag(sync=True)
 
     def __init__(self, **traits):
         super().__init__(**_traits(), **traits)
@@ -50,7 +49,7 @@ class Redraw(Figure):
 @functools.cache
 def _traits():
     """Return the values of the traits that hold the networks and the emoji."""
-    traits = {"names": list(EMOJI.values()), "emoji": zlib.compress(emoji_pairs().tobytes(), 9)}
+    traits = {"names": list(EMOJI.values()), "emoji": emoji_pairs().tobytes()}
     for name in stored.TRANSLATIONS:
         traits[f"{name}_layers"], traits[f"{name}_weights"] = packing.pack_unet(stored.load_translation(name))
     return traits

@@ -78,6 +78,37 @@ export class Random {
   }
 }
 
+// --- Bytes, which base.py deflates ---
+
+/**
+ * A trait's value with its bytes as they were in Python.
+ * @param {any} value
+ * @returns {Promise<any>}
+ */
+async function inflate(value) {
+  if (value instanceof DataView) {
+    const bytes = /** @type {DataView<ArrayBuffer>} */ (value);
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new DataView(await new Response(stream).arrayBuffer());
+  }
+  if (value?.constructor !== Object) return value;
+  return Object.fromEntries(
+    await Promise.all(Object.entries(value).map(async ([name, one]) => [name, await inflate(one)])),
+  );
+}
+
+/**
+ * A figure's `render` that is given the bytes of these traits as they were in Python.
+ * @template Ending
+ * @param {string[]} names
+ * @param {(view: {model: Model, el: HTMLElement}) => Ending} render
+ * @returns {(view: {model: Model, el: HTMLElement}) => Promise<Ending>}
+ */
+export const inflating = (names, render) => async ({ model, el }) => {
+  const held = await inflate(Object.fromEntries(names.map((name) => [name, model.get(name)])));
+  return render({ model: { get: (name) => held[name] ?? model.get(name) }, el });
+};
+
 // --- Figure: the frame of a widget ---
 
 export class Figure {

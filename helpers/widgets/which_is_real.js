@@ -1,5 +1,5 @@
 import { Pixels, SIDE } from "./pixels.js";
-import { Axes, Figure, Random, range } from "./shared.js";
+import { Axes, Figure, Random, inflating, range } from "./shared.js";
 
 // --- What is computed ---
 
@@ -232,4 +232,4 @@ function render({ model, el }) {
   return () => figure.close();
 }
 
-export default { render };
+export default { render: inflating(["images"], render) };

@@ -1,6 +1,7 @@
 """The interactive figures in a real browser: driven by keys and fingers, and held to Python's numbers."""
 
 import functools
+import zlib
 
 import keras
 import numpy as np
@@ -69,6 +70,28 @@ def call(browser, figures):
 
     yield calling
     page.close()
+
+
+INFLATE = """async (module, lists) => {
+  const of = (bytes) => new DataView(Uint8Array.from(bytes).buffer);
+  const traits = { title: "a", weights: of(lists[0]), named: { one: { bytes: of(lists[1]) }, count: 2 } };
+  const numbers = (view) => [...new Uint8Array(view.buffer)];
+  const render = ({ model, el }) => [
+    el,
+    model.get("title"),
+    numbers(model.get("weights")),
+    numbers(model.get("named").one.bytes),
+    model.get("named").count,
+  ];
+  const model = new Map(Object.entries(traits));
+  return module.inflating(["weights", "named"], render)({ model, el: "el" });
+}"""
+
+
+def test_bytes_come_inflated(call):
+    texts = [bytes(300), b"abc"]
+    found = call(OptimalDiscriminator, INFLATE, [list(zlib.compress(text)) for text in texts])
+    assert found == ["el", "a", *map(list, texts), 2]
 
 
 # --- Numbers: networks ---

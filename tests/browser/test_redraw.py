@@ -26,9 +26,9 @@ UNET = """(module, layers, text, images, edge) => {
   const network = module.unpackUNet(layers, new DataView(Uint8Array.from([0, ...bytes]).buffer, 1));
   return images.map((image) => [...network.forward(Float32Array.from(image), edge)]);
 }"""
-PAIRS = """async (module, text) => {
+PAIRS = """(module, text) => {
   const bytes = new DataView(Uint8Array.from(atob(text), (one) => one.charCodeAt()).buffer);
-  return module.unpackPairs(await module.inflate(bytes)).map((pair) => pair.map((image) => [...image]));
+  return module.unpackPairs(bytes).map((pair) => pair.map((image) => [...image]));
 }"""
 LINE = """(module, nib, ends) => {
   const image = new Float32Array(32 * 32 * 3).fill(1);

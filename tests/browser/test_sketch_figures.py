@@ -41,7 +41,8 @@ def digits():
 
 def run(call, figure, image, code):
     """Return what the code returns for an image."""
-    state = {name: value for name, value in figure().get_state().items() if name.endswith(("_layers", "_weights"))}
+    made = figure()
+    state = {name: getattr(made, name) for name in made.trait_names() if name.endswith(("_layers", "_weights"))}
     for name in [name for name in state if name.endswith("_weights")]:
         state[name] = base64.b64encode(state[name]).decode()
     return call(figure, START, state, image.tolist(), code)

@@ -504,6 +504,52 @@ def test_a_split_depends_on_its_seed_alone():
     assert first == again != other
 
 
+def test_groups_stay_together_in_a_split():
+    groups = np.arange(60) // 3
+    parts = folders.split(np.arange(60), (0.5, 0.3, 0.2), groups=np.random.default_rng(0).permutation(groups))
+    shuffled = np.random.default_rng(0).permutation(groups)
+    assert [len(rows) for rows in parts] == [30, 18, 12]
+    of_part = [set(shuffled[rows]) for rows in parts]
+    assert sum(map(len, of_part)) == 20
+    copies = np.zeros(60)  # equal images, of which the groups say that they may part
+    assert [len(rows) for rows in folders.split(copies, (0.5, 0.5), groups=groups)] == [30, 30]
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (np.zeros(9, int), "groups: got 9 labels, expected one for each of the 10 images"),
+        (np.arange(10) / 2, "groups: got fractions such as 0.5, expected integers"),
+        (np.arange(-1, 9), "groups: got values from -1 to 8"),
+        (np.zeros(10, int), "fractions: part 2 of 10 images is empty"),
+    ],
+)
+def test_bad_groups_are_named(groups, message):
+    with pytest.raises(ValueError, match="^" + message):
+        folders.split(np.arange(10), (0.8, 0.2), groups=groups)
+
+
+def test_the_classes_are_the_subfolders(tmp_path):
+    for name in ("dogs/1.png", "cats/old/2.png", "dogs/3.png"):
+        save(tmp_path / name, noise(8, 8))
+    (tmp_path / "dogs" / ".hidden").mkdir()
+    names, labels = folders.class_labels(tmp_path)
+    assert names == ["cats", "dogs"]
+    assert labels.tolist() == [0, 1, 1]
+    assert [file.parts[len(tmp_path.parts)] for file in folders.image_files(tmp_path)] == ["cats", "dogs", "dogs"]
+
+
+def test_an_empty_class_and_an_image_of_none_are_named(tmp_path):
+    save(tmp_path / "dogs" / "1.png", noise(8, 8))
+    (tmp_path / "wolves").mkdir()
+    (tmp_path / "wolves" / "notes.txt").write_text("no image", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"^path: 1 subfolders of .* have no image, such as wolves"):
+        folders.class_labels(tmp_path)
+    save(tmp_path / "2.png", noise(8, 8))
+    with pytest.raises(ValueError, match=r"^path: 1 images in .* are in no subfolder, such as 2\.png"):
+        folders.class_labels(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [

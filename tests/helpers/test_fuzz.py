@@ -196,6 +196,14 @@ def images_in_a_folder():
     return Path(KEEP.name)
 
 
+def images_of_a_class():
+    """Return a folder whose one subfolder has an image."""
+    folder = Path(KEEP.name) / "classes"
+    (folder / "one").mkdir(parents=True, exist_ok=True)
+    plt.imsave(folder / "one" / "0.png", RNG.random((6, 6)), cmap="gray")
+    return folder
+
+
 def stored_weights():
     """Return a file of weights."""
     path = Path(KEEP.name) / "widgets.stored.npz"
@@ -256,6 +264,7 @@ MAKERS = {
     "denoiser": lambda: diffusion.denoising_network(2, width=4, blocks=1),
     "figure": lambda: Figure().subplots().figure,  # not pyplot's, in which others would draw too
     "folder": images_in_a_folder,
+    "folder of classes": images_of_a_class,
     "key": lambda: jax.random.key(0),
     "game": compiled_game,
     "to_code": lambda: dense(12, 2),
@@ -480,6 +489,7 @@ CASES = {
     ),
     "widgets.stored.decoder": lambda: dict(activation="sigmoid"),
     "widgets.stored.load_decoder": lambda: dict(name="vae"),
+    "folders.class_labels": lambda: dict(path=made("folder of classes")),
     "folders.duplicates": lambda: dict(images=DIGITS),
     "folders.image_files": lambda: dict(path=made("folder")),
     "folders.load_folder": lambda: dict(
@@ -492,7 +502,7 @@ CASES = {
         least=1,
         progress=list,
     ),
-    "folders.split": lambda: dict(images=DIGITS, fractions=(0.5, 0.5), seed=0),
+    "folders.split": lambda: dict(images=DIGITS, fractions=(0.5, 0.5), seed=0, groups=LABELS[:4]),
     "formats.as_png": lambda: dict(figure=made("figure")),
     "formats.as_svg": lambda: dict(figure=made("figure")),
     "formats.lighter": lambda: dict(figure=made("figure")),

@@ -149,6 +149,30 @@ def test_a_classifier_of_letters(capsys):
     wrong(name, lambda x: read(x)[:5], r"expected the shape \(300\)", **given)
 
 
+def laid(pixels, ground):
+    """Return what a picture with an alpha channel looks like on a ground."""
+    colours, opaque = np.split(pixels / 255, [3], axis=-1)
+    return opaque * colours + (1 - opaque) * ground
+
+
+def test_a_picture_on_a_ground(capsys):
+    right("your-own-data-ground", laid, capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("expected 0 to 1", lambda pixels, ground: 255 * laid(pixels, ground)),
+        ("what does the fourth channel say", lambda pixels, ground: pixels[..., :3] / 255),
+        ("are the two weights exchanged", lambda pixels, ground: laid(pixels ^ np.uint8([0, 0, 0, 255]), ground)),
+        ("black on every ground", lambda pixels, ground: laid(pixels, 0)),
+        (r"expected the shape \(6, 5, 3\)", lambda pixels, ground: pixels / 255),
+    ],
+)
+def test_a_picture_on_a_wrong_ground(words, answer):
+    wrong("your-own-data-ground", answer, words)
+
+
 def test_limits_without_the_bias(capsys):
     taken = [50, 100, 200, 400, 675]
     by_count = {
@@ -237,13 +261,12 @@ def test_clouds_of_ones_own(capsys):
     wrong(name, (mixture.centers, drawn), "expected a datasets.Mixture")
 
 
-def test_the_luck_of_a_winner(capsys):
-    name = "ex-next-winner"
-    right(name, (18.36, 17.43), capsys)
-    wrong(name, (21.63, 22.57), "the best of 12 shows: .*has the least error")
-    wrong(name, (-1.63, -2.57), "the best of 12 shows: .*error of 20 missing")
-    wrong(name, (18.36, 20), "the best of 120 shows: .*what it is worth")
-    wrong(name, (17.43, 18.36), "the best of 12 shows: got 17.43, which is too small")
+def test_half_data_half_noise(capsys):
+    name, whole = "ex-next-half", np.pi / 4 / np.arccos(0.01)
+    right(name, lambda power: whole ** (1 / power), capsys)
+    wrong(name, lambda power: 0.5 ** (1 / power), "the time for power 1: .*a little less than a right angle")
+    wrong(name, lambda power: whole**power, "the time for power 2: .*taken to 1 / power")
+    wrong(name, lambda power: np.pi / 4, "Which time has it")
 
 
 def test_walks_in_jax_pass_as_well(capsys):

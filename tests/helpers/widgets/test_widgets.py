@@ -5,12 +5,14 @@ import json
 import re
 import subprocess
 import sys
+import zlib
 
 import jupytext
 import keras
 import nbformat
 import numpy as np
 import pytest
+import traitlets
 from ipywidgets.embed import dependency_state, embed_data
 from nbformat import v4
 from sphinx.application import Sphinx
@@ -35,7 +37,9 @@ def test_figure_has_a_name_words_and_its_script(name):
     figure = figure_class(name)()
     assert len(figure.title.split()) >= 3
     assert len(figure.alt.split()) >= 15
-    assert figure._esm.endswith(base.IMPORT.sub("", read(f"{name}.js")))
+    own = [token for _, token in tokens(base.IMPORT.sub("", read(f"{name}.js")))]
+    assert [token for _, token in tokens(figure._esm)][-len(own) :] == own
+    assert not re.search(r"^ *(//|/\*\*)", figure._esm, re.MULTILINE)
     assert figure._esm.count("export default") == 1
     data, _ = figure._repr_mimebundle_()
     assert figure.alt in data["text/plain"]
@@ -47,6 +51,19 @@ def test_every_figure_fits_on_a_page():
     pages = {name: embed_data(figure, state=dependency_state(figure)) for name, figure in figures.items()}
     sizes = {name: len(json.dumps(page["manager_state"])) for name, page in pages.items()}
     assert {name: size for name, size in sizes.items() if size > 500_000} == {}
+
+
+def test_bytes_are_deflated_on_the_page_wherever_they_stand():
+    class Bytes(base.Figure):
+        _esm, _css, title, alt = "", "", "a", "b"
+        few = traitlets.Bytes(bytes(500)).tag(sync=True)
+        named = traitlets.Dict({"a": {"b": bytes(500)}, "c": [1, 2]}).tag(sync=True)
+
+    figure = Bytes()
+    state = figure.get_state()
+    assert len(state["few"]) < 50
+    assert zlib.decompress(state["few"]) == zlib.decompress(state["named"]["a"]["b"]) == figure.few == bytes(500)
+    assert state["named"]["c"] == [1, 2]
 
 
 def luminance(colour):
