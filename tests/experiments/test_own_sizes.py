@@ -20,8 +20,14 @@ def test_a_folder_is_parted_by_groups(name, count):
     train, validation = own_sizes.folder(name, count, seed=0)
     assert len(train) + len(validation) == count
     assert 0 < len(validation) <= count // 5
-    of_image = {image.tobytes(): number for image, number in zip(images, group, strict=True)}
-    of_train, of_validation = ({of_image[image.tobytes()] for image in part} for part in (train, validation))
+    groups_of = {}
+    for image, number in zip(images, group, strict=True):
+        groups_of.setdefault(image.tobytes(), set()).add(number)
+    # Noto draws one pair alike that Twemoji does not, so they are in two groups: which one is meant is not known.
+    certain = {image: groups for image, groups in groups_of.items() if len(groups) == 1}
+    assert len(groups_of) - len(certain) <= 1
+    both = ([certain.get(image.tobytes(), set()) for image in part] for part in (train, validation))
+    of_train, of_validation = (set().union(*groups) for groups in both)
     assert not of_train & of_validation
     again, other = (own_sizes.folder(name, count, seed)[0] for seed in (0, 1))
     assert np.array_equal(train, again)
@@ -58,8 +64,8 @@ def test_the_reported_errors_of_principal_components(reported, name, count, chan
 @pytest.mark.slow
 def test_a_network_starts_as_its_seed_says_and_learns():
     weights, told = own_sizes.train("digits", "dense", True, 100, 0, 3e-3, most=300)
-    assert len(told["curve"]) == 3
-    assert told["curve"][2] < 0.9 * told["curve"][0]
+    assert len(told["curve"]) == 300 // own_sizes.RECIPE["check"]
+    assert told["curve"][-1] < 0.9 * told["curve"][0]
     machine = own_sizes.loop("digits", "dense", True)
     validation = own_sizes.folder("digits", 100, 0)[1]
     assert machine.error(weights, validation) == pytest.approx(min(told["curve"]), abs=0.01)
