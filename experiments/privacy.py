@@ -1,8 +1,7 @@
-"""Train digit classifiers by DP-SGD on fixed features at several ε, or private generators, and measure them.
+"""Train digit classifiers by DP-SGD on fixed features at several ε, and measure them.
 
 python -m experiments.privacy                trains what is missing, and writes the result
 python -m experiments.privacy --minutes 8    begins nothing new after so many minutes
-python -m experiments.privacy --generators   trains private generators, too, which the recorded result lacks
 python -m experiments.privacy --sigma 5.1 --q 0.25 --steps 200 --rate 800 --clip 0.2 --mean_sigma 10   tries one setting
 
 σ of each setting and its ε are those of `experiments.privacy_library`. The settings were chosen on the 10,000
@@ -17,12 +16,11 @@ import time
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
 from scipy import special
 
 from experiments.harness import record
-from helpers import datasets, gans, metrics
+from helpers import datasets
 
 NAME = "privacy"
 SEEDS = (0, 1, 2, 3, 4)  # fixed before the runs
@@ -35,10 +33,6 @@ SETTINGS = {  # ε → share of the data in a batch, steps, rate, clipping norm,
     10.0: {"q": 0.25, "steps": 300, "rate": 1600.0, "clip": 0.2, "mean_sigma": 5.0},
 }
 MOMENTUM = 0.9
-RELEASES = (1.2, 3.0)  # ε of the generators, each of one release
-MERF_SEEDS = (0, 1, 2)
-MERF = {"frequencies": 500, "width": 7.0, "latent_dim": 16, "batch_size": 500, "steps": 800, "rate": 2e-3}
-SAMPLES, SAMPLE_SEED = 10_000, 12345
 
 
 def grid_sigma(number):
@@ -151,91 +145,16 @@ def accuracy(rows, labels, mean, weights):
     return float(((centred(rows, mean) @ weights).argmax(axis=1) == labels).mean())
 
 
-# --- A private generator ---------------------------------------------------------------------------------------------
-
-
-def frequencies(rng):
-    """Return the random frequencies (784, n) of a Gaussian kernel of pixels."""
-    shape = 784, MERF["frequencies"]
-    return np.float32(rng.standard_normal(shape) / MERF["width"])
-
-
-def embed(rows, waves):
-    """Return random Fourier features (n, 2 · frequencies) of length 1."""
-    angles = rows @ waves
-    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=1) / waves.shape[1] ** 0.5
-
-
-def released(images, labels, waves, sigma, rng):
-    """Return the mean embedding of each class (10, d), released once with noise, times 10: the classes are even."""
-    total = np.zeros((10, 2 * waves.shape[1]))
-    for part in np.array_split(np.arange(len(images)), 30):
-        total += np.eye(10)[labels[part]].T @ np.asarray(embed(images[part].reshape(-1, 784), waves))
-    return jnp.float32((total + sigma * rng.standard_normal(total.shape)) * 10 / len(images))
-
-
-def train_generator(images, labels, sigma, seed):
-    """Train a generator whose samples have the released embedding; return samples, classes in turn, and losses."""
-    keras.utils.set_random_seed(seed)
-    rng = np.random.default_rng([seed, 7])
-    waves = frequencies(rng)
-    goal = released(images, labels, waves, sigma, rng)
-    generator, _ = gans.dense_networks(MERF["latent_dim"] + 10, (256, 512), (1,), "relu", normalise=True)
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(MERF["rate"], MERF["steps"]))
-    optimizer.build(generator.trainable_variables)
-    values = [each.value for each in generator.trainable_variables]
-    state = [each.value for each in optimizer.variables]
-    one_hot = jnp.tile(jnp.eye(10), (MERF["batch_size"] // 10, 1))
-
-    def loss(values, key):
-        """Return the squared distance of the embeddings, without bias: the two halves of the batch are independent."""
-        noise = jax.random.normal(key, (len(one_hot), MERF["latent_dim"]))
-        drawn = generator.stateless_call(values, [], jnp.concatenate([noise, one_hot], axis=1))[0]
-        halves = embed(drawn.reshape(-1, 784), waves).reshape(2, -1, 10, goal.shape[1]).mean(axis=1)
-        return ((halves[0] - goal) * (halves[1] - goal)).sum() / 10
-
-    @jax.jit
-    def steps(values, state, keys):
-        """Make some steps."""
-
-        def step(carry, key):
-            """Make one."""
-            values, state = carry
-            found, slopes = jax.value_and_grad(loss)(values, key)
-            return optimizer.stateless_apply(state, slopes, values), found
-
-        (values, state), losses = jax.lax.scan(step, (values, state), keys)
-        return values, state, losses.mean()
-
-    losses = []
-    for keys in jax.random.split(jax.random.key(seed), (MERF["steps"] // 50, 50)):
-        values, state, mean = steps(values, state, keys)
-        losses.append(round(float(mean), 5))
-    for variable, value in zip(generator.trainable_variables, values, strict=True):
-        variable.assign(value)
-    noise = np.asarray(keras.random.normal((SAMPLES, MERF["latent_dim"]), seed=SAMPLE_SEED))
-    labels = np.eye(10, dtype="float32")[np.arange(SAMPLES) % 10]
-    return generator.predict(np.concatenate([noise, labels], axis=1), batch_size=1000, verbose=0), losses
-
-
-def compare(samples, real_features):
-    """Return the distance of samples from real digits, how the two overlap, and how often the class is as asked."""
-    made = metrics.features(samples)
-    asked = (metrics.predict_labels(samples) == np.arange(len(samples)) % 10).mean()
-    overlap = metrics.neighbour_metrics(real_features, made, 5)
-    return {"fdd": metrics.frechet_distance(made, real_features), **overlap, "as_asked": float(asked)}
-
-
 # --- The result ------------------------------------------------------------------------------------------------------
 
 
 def library():
-    """Return ε → σ, of the trainings, and of single releases."""
-    found = record.read("privacy_library")
-    for run in found["runs"]:
+    """Return ε → σ of the trainings."""
+    found = record.read("privacy_library")["runs"]
+    for run in found:
         if any(run[name] != value for name, value in SETTINGS[run["epsilon"]].items() if name in run):
             raise RuntimeError(f"epsilon {run['epsilon']}: its setting has changed: run experiments.privacy_library.")
-    return tuple({run["epsilon"]: run["sigma"] for run in found[part]} for part in ("runs", "releases"))
+    return {run["epsilon"]: run["sigma"] for run in found}
 
 
 def attempt(arguments, mnist):
@@ -246,48 +165,45 @@ def attempt(arguments, mnist):
     print(setting, arguments.sigma, accuracy(held_out, mnist.validation_labels, mean, weights))
 
 
-def main():
-    """Train and measure what is missing, and write the result after each run."""
+def parsed():
+    """Return the words of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=1e9, help="begin nothing new after so many")
-    parser.add_argument("--generators", action="store_true", help="train private generators, too")
     parser.add_argument("--sigma", type=float, help="with a setting: try it on validation digits")
     for name in ("q", "rate", "clip", "mean_sigma"):
         parser.add_argument(f"--{name}", type=float)
     parser.add_argument("--steps", type=int)
-    arguments = parser.parse_args()
-    mnist = datasets.load_mnist()
-    if arguments.sigma is not None:
-        return attempt(arguments, mnist)
-    limit = time.monotonic() + 60 * arguments.minutes
-    images = np.concatenate([mnist.train_images, mnist.validation_images])
-    labels = np.concatenate([mnist.train_labels, mnist.validation_labels])
-    sigmas, releases = library()
-    given = {"settings": {str(key): value for key, value in SETTINGS.items()}, "momentum": MOMENTUM, "merf": MERF}
-    runs = record.runs(NAME, [], **given)
-    todo = [("classifier", epsilon, seed) for epsilon in (3.0, 1.2, 0.5, None, 10.0) for seed in SEEDS]
-    if arguments.generators:
-        todo += [("generator", epsilon, seed) for seed in MERF_SEEDS for epsilon in (*RELEASES, None)]
-    rows = test_rows = real = None
-    for kind, epsilon, seed in todo:
-        key = {"kind": kind, "epsilon": epsilon, "seed": seed}
-        if any(key.items() <= run.items() for run in runs) or time.monotonic() > limit:
-            continue
-        start = time.process_time()
-        if kind == "classifier":
-            rows = features(images) if rows is None else rows
-            test_rows = features(mnist.test_images) if test_rows is None else test_rows
-            setting = SETTINGS[epsilon or 10.0]
-            mean, weights = train(rows, labels, setting, sigmas.get(epsilon, 0), seed)
-            found = {"accuracy": accuracy(test_rows, mnist.test_labels, mean, weights)}
-        else:
-            real = metrics.features(mnist.test_images) if real is None else real
-            samples, losses = train_generator(images, labels, releases.get(epsilon, 0), seed)
-            found = {**compare(samples, real), "losses": losses}
+    return parser.parse_args()
+
+
+def measure_all(mnist, limit):
+    """Train and measure what is missing, until a time, and write the result after each run."""
+    given = {"settings": {str(key): value for key, value in SETTINGS.items()}, "momentum": MOMENTUM}
+    runs, sigmas = record.runs(NAME, [], **given), library()
+    keys = [{"kind": "classifier", "epsilon": epsilon, "seed": seed} for epsilon in (*SETTINGS, None) for seed in SEEDS]
+    keys = [key for key in keys if not any(key.items() <= run.items() for run in runs)]
+    if not keys:
+        return
+    rows = np.concatenate([features(mnist.train_images), features(mnist.validation_images)])
+    labels, test_rows = np.concatenate([mnist.train_labels, mnist.validation_labels]), features(mnist.test_images)
+    for key in keys:
+        if time.monotonic() > limit:
+            return
+        start, epsilon = time.process_time(), key["epsilon"]
+        trained = train(rows, labels, SETTINGS[epsilon or 10.0], sigmas.get(epsilon, 0), key["seed"])
+        found = {"accuracy": accuracy(test_rows, mnist.test_labels, *trained)}
         runs.append({**key, "cpu_seconds": round(time.process_time() - start, 1), **found})
         record.write(NAME, runs=runs, **given)
         print(runs[-1], flush=True)
-    return None
+
+
+def main():
+    """Try one setting, or do what is missing."""
+    arguments, mnist = parsed(), datasets.load_mnist()
+    if arguments.sigma is not None:
+        attempt(arguments, mnist)
+    else:
+        measure_all(mnist, time.monotonic() + 60 * arguments.minutes)
 
 
 if __name__ == "__main__":

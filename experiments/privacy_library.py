@@ -134,14 +134,6 @@ def account(setting):
     }
 
 
-def release(target):
-    """Return σ of one Gaussian release of sensitivity 1, and its ε."""
-    from dp_accounting import dp_event
-
-    sigma = bisect(lambda sigma: epsilon(dp_event.GaussianDpEvent(sigma)) <= target, 0.3, 100)
-    return {"epsilon": target, "sigma": sigma, "spent": epsilon(dp_event.GaussianDpEvent(sigma))}
-
-
 def main():
     """Compute what is missing; write the result, and the gradient beside it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -165,11 +157,11 @@ def main():
     with storage.replacing(record.weights_path(NAME)) as partial:
         np.savez_compressed(partial, norms=found["norms"], **arrays)
     versions = {name: importlib.metadata.version(name) for name in ("jax-privacy", "dp-accounting", "jax", "keras")}
-    parts = dict(runs=runs, releases=[release(target) for target in privacy.RELEASES], keras_off=float(off))
+    parts = dict(runs=runs, keras_off=float(off))
     record.write(
         NAME, **parts, delta=privacy.DELTA, versions=versions, case=dict(images=IMAGES, clip=CLIP, hidden=HIDDEN)
     )
-    print(runs, parts["releases"], off)
+    print(runs, off)
 
 
 if __name__ == "__main__":

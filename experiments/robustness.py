@@ -208,42 +208,53 @@ def train(seed, mnist, epochs, form=None):
     ramp; a single step has the size 1.25 ε, several 2.5 ε over their number.
     """
     keras.utils.set_random_seed(seed)
-    network, rng, batch_size = build(), np.random.default_rng(seed), RECIPE["batch_size"]
-    target, count = Target(network), len(mnist.train_images) // batch_size
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RECIPE["rate"], epochs * count))
+    network, rng = build(), np.random.default_rng(seed)
+    target, total = Target(network), epochs * (len(mnist.train_images) // RECIPE["batch_size"])
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RECIPE["rate"], total))
     optimizer.build(network.trainable_variables)
     state = target.weights[0], [variable.value for variable in optimizer.variables]
+    step, seconds, curve = stepper(target, optimizer, form, total), 0.0, {"loss": [], "clean": [], "attacked": []}
+    for epoch in range(epochs):
+        began = time.perf_counter()
+        state, loss = one_epoch(step, state, mnist, jax.random.key(1000 * seed + epoch), rng, epoch)
+        seconds += time.perf_counter() - began
+        target.weights = [state[0]]
+        for name, value in zip(curve, (loss, *check(target, mnist)), strict=True):
+            curve[name].append(value)
+    network.set_weights([np.asarray(value) for value in state[0]])
+    return network, {"seconds": round(seconds, 1), "curve": curve}
+
+
+def stepper(target, optimizer, form, total):
+    """Return a compiled step of training, the state, images, labels, a key and the step's number → state and loss."""
+
+    def attacked(weights, images, labels, key, number):
+        """Return the images that the form's attack makes at a step."""
+        epsilon = form["epsilon"] * jnp.minimum(1, number / max(1, form["ramp"] * total))
+        stride = epsilon * (1.25 if form["steps"] == 1 else 2.5 / form["steps"])
+        return pgd(target, [weights], images, labels, epsilon, key, form["steps"], stride)
 
     @jax.jit
     def step(state, images, labels, key, number):
         """Make one step; return the state and the loss."""
         weights, slots = state
-        if form:
-            epsilon = form["epsilon"] * jnp.minimum(1, number / max(1, form["ramp"] * epochs * count))
-            stride = epsilon * (1.25 if form["steps"] == 1 else 2.5 / form["steps"])
-            images = pgd(target, [weights], images, labels, epsilon, key, form["steps"], stride)
-        loss, slopes = jax.value_and_grad(
-            lambda weights: cross_entropy(target.logits([weights], images, key), labels).mean()
-        )(weights)
+        images = attacked(weights, images, labels, key, number) if form else images
+        risk = lambda weights: cross_entropy(target.logits([weights], images, key), labels).mean()  # noqa: E731
+        loss, slopes = jax.value_and_grad(risk)(weights)
         return optimizer.stateless_apply(slots, slopes, weights), loss
 
-    images, labels = mnist.train_images, mnist.train_labels
-    seconds, curve = 0.0, {"loss": [], "clean": [], "attacked": []}
-    for epoch in range(epochs):
-        began, losses = time.perf_counter(), []
-        keys = jax.random.split(jax.random.key(1000 * seed + epoch), count)
-        order = rng.permutation(len(images))[: count * batch_size].reshape(count, -1)
-        for number, (key, rows) in enumerate(zip(keys, order, strict=True)):
-            state, loss = step(state, images[rows], labels[rows], key, epoch * count + number)
-            losses.append(loss)
-        curve["loss"].append(round(float(np.mean(losses)), 4))
-        seconds += time.perf_counter() - began
-        target.weights = [state[0]]
-        clean, attacked = check(target, mnist)
-        curve["clean"].append(clean)
-        curve["attacked"].append(attacked)
-    network.set_weights([np.asarray(value) for value in state[0]])
-    return network, {"seconds": round(seconds, 1), "curve": curve}
+    return step
+
+
+def one_epoch(step, state, mnist, key, rng, epoch):
+    """Take all training images once, in a random order; return the state and the mean loss."""
+    batch_size, losses = RECIPE["batch_size"], []
+    count = len(mnist.train_images) // batch_size
+    order = rng.permutation(len(mnist.train_images))[: count * batch_size].reshape(count, -1)
+    for number, (one, rows) in enumerate(zip(jax.random.split(key, count), order, strict=True)):
+        state, loss = step(state, mnist.train_images[rows], mnist.train_labels[rows], one, epoch * count + number)
+        losses.append(loss)
+    return state, round(float(np.mean(losses)), 4)
 
 
 def check(target, mnist):
@@ -387,57 +398,65 @@ def targets():
     return {"plain": Target(book), "behind": Target(cleaner, book), "hardened": Target(hardened)}
 
 
+def right(target, images, labels):
+    """Return the share of images that are read right."""
+    return float((target.predict(images) == labels).mean())
+
+
+def withstood(target, images, labels, epsilon=EPSILON, **options):
+    """Return the share of images that are read right after every attack."""
+    return float(survivors(target, images, labels, epsilon, **options).mean())
+
+
+def tossed(images, epsilon):
+    """Return images with each pixel moved by ε up or down, by the toss of a coin."""
+    sign = np.random.default_rng(0).choice([-1, 1], images.shape)
+    return np.clip(images + np.float32(epsilon * sign), 0, 1).astype("float32")
+
+
+def one_step(target, images, labels, epsilon):
+    """Return images after FGSM."""
+    return np.asarray(fgsm(target, target.weights, images, labels, jnp.float32(epsilon)))
+
+
+def measures(known, images, labels):
+    """Return what is measured at each ε, name → function of ε."""
+    plain, behind, hardened = known.values()
+    unaware = functools.cache(lambda epsilon: examples(plain, images, labels, epsilon))
+    return {
+        "coin": lambda epsilon: right(plain, tossed(images, epsilon), labels),
+        "fgsm": lambda epsilon: right(plain, one_step(plain, images, labels, epsilon), labels),
+        "plain": lambda epsilon: withstood(plain, images, labels, epsilon),
+        "behind": lambda epsilon: right(behind, unaware(epsilon), labels),
+        "adaptive": lambda epsilon: withstood(behind, images, labels, epsilon),
+        "adversarial": lambda epsilon: withstood(hardened, images, labels, epsilon),
+        "hardened-coin": lambda epsilon: right(hardened, tossed(images, epsilon), labels),
+        "hardened-fgsm": lambda epsilon: right(hardened, one_step(hardened, images, labels, epsilon), labels),
+        "transferred": lambda epsilon: right(hardened, unaware(epsilon), labels),
+    }
+
+
 def curve_jobs(progress, mnist):
     """Attack at each ε."""
-    images, labels = test_set(mnist)
-    known = targets()
-    plain, behind, hardened = known.values()
-
-    def right(target, moved):
-        """Return the share of moved images that are read right."""
-        return float((target.predict(moved) == labels).mean())
-
-    @functools.cache
-    def unaware(epsilon):
-        """Return images that were attacked on the bare classifier."""
-        return examples(plain, images, labels, epsilon)
-
-    def coin(epsilon):
-        """Return images with each pixel moved by ε up or down, by the toss of a coin."""
-        sign = np.random.default_rng(0).choice([-1, 1], images.shape)
-        return np.clip(images + np.float32(epsilon * sign), 0, 1).astype("float32")
-
-    def one_step(target, epsilon):
-        """Return images after FGSM."""
-        return np.asarray(fgsm(target, target.weights, images, labels, jnp.float32(epsilon)))
-
-    curves = {
-        "coin": lambda epsilon: right(plain, coin(epsilon)),
-        "fgsm": lambda epsilon: right(plain, one_step(plain, epsilon)),
-        "plain": lambda epsilon: float(survivors(plain, images, labels, epsilon).mean()),
-        "behind": lambda epsilon: right(behind, unaware(epsilon)),
-        "adaptive": lambda epsilon: float(survivors(behind, images, labels, epsilon).mean()),
-        "adversarial": lambda epsilon: float(survivors(hardened, images, labels, epsilon).mean()),
-        "hardened-coin": lambda epsilon: right(hardened, coin(epsilon)),
-        "hardened-fgsm": lambda epsilon: right(hardened, one_step(hardened, epsilon)),
-        "transferred": lambda epsilon: right(hardened, unaware(epsilon)),
-    }
-    for name, measure in curves.items():
+    for name, measure in measures(targets(), *test_set(mnist)).items():
         if name not in progress.kept["curves"]:
             yield progress.note("curves", name, [measure(epsilon) for epsilon in EPSILONS])
-    if "clean" not in progress.kept["checks"]:
-        clean = {name: right(target, images) for name, target in known.items()}
-        yield progress.note("checks", "clean", clean)
-    if "margin" not in progress.kept["checks"]:
-        other = {
-            name: float(survivors(known[name], images, labels, EPSILON, loss="margin").mean())
-            for name in ("behind", "hardened")
-        }
-        yield progress.note("checks", "margin", other)
-    if "live" not in progress.kept["checks"]:
-        first, few = images[:LIVE], labels[:LIVE]
-        live = {name: float(survivors(each, first, few, EPSILON, 1).mean()) for name, each in known.items()}
-        yield progress.note("checks", "live", live)
+
+
+def check_jobs(progress, mnist):
+    """Read the images as they are, attack with another loss, and attack the few that the page attacks."""
+    images, labels = test_set(mnist)
+    few, known = (images[:LIVE], labels[:LIVE]), targets()
+    checks = {
+        "clean": lambda: {name: right(target, images, labels) for name, target in known.items()},
+        "margin": lambda: {
+            name: withstood(known[name], images, labels, loss="margin") for name in ("behind", "hardened")
+        },
+        "live": lambda: {name: withstood(target, *few, restarts=1) for name, target in known.items()},
+    }
+    for name, measure in checks.items():
+        if name not in progress.kept["checks"]:
+            yield progress.note("checks", name, measure())
 
 
 def random_jobs(progress, mnist):
@@ -468,7 +487,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=1e9, help="begin nothing new after so many")
     limit = time.monotonic() + 60 * parser.parse_args().minutes
     mnist, progress = datasets.load_mnist(), Progress()
-    for jobs in (denoiser_jobs, classifier_jobs, curve_jobs, random_jobs):
+    for jobs in (denoiser_jobs, classifier_jobs, curve_jobs, check_jobs, random_jobs):
         for _ in jobs(progress, mnist):
             if time.monotonic() > limit:
                 return
