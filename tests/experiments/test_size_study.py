@@ -100,7 +100,7 @@ def test_a_broken_trial_is_stopped(journal, monkeypatch):
 def test_knobs_are_switched_alone_and_then_together(tmp_path, monkeypatch):
     monkeypatch.setattr(size_trials, "train", bowl)
     monkeypatch.setattr(sizes, "FOLDER", tmp_path)
-    Bowl.seconds = 1.0
+    monkeypatch.setattr(Bowl, "seconds", 4.0, raising=False)
     measure = sizes.Measured("bowl", Bowl, float("inf"))
     chosen, groups = {"x": 1.0, "side": "right", "place": 4}, {knob: [knob] for knob in Bowl.space}
     switches, ladder = sizes.between(measure, Bowl.default, chosen, groups, (10, 11))
@@ -111,6 +111,18 @@ def test_knobs_are_switched_alone_and_then_together(tmp_path, monkeypatch):
         sizes.mean_error(ladder[1]["runs"]) < sizes.mean_error(ladder[0]["runs"]) < sizes.mean_error(switches["start"])
     )
     assert len(measure.log.runs) == 2 * 4  # the first rung is one of the single switches
+
+
+def test_a_run_that_took_another_time_is_made_again(tmp_path, monkeypatch):
+    took = iter([1.0, 9.0, 4.5, 1.0, 1.0, 1.0])
+    monkeypatch.setattr(size_trials, "train", lambda *_, **__: {"seconds": next(took), "validation": 1.0})
+    monkeypatch.setattr(sizes, "FOLDER", tmp_path)
+    monkeypatch.setattr(Bowl, "seconds", 4.0, raising=False)
+    measure = sizes.Measured("bowl", Bowl, float("inf"))
+    assert measure(Bowl.default, 0, ("validation",))["seconds"] == 4.5
+    assert measure(Bowl.default, 0, ("validation",))["seconds"] == 4.5
+    with pytest.raises(RuntimeError, match=r"a run took 1\.0 s, expected about 4"):
+        measure(Bowl.default, 1, ("validation",))
 
 
 def test_a_list_is_searched_by_place():
