@@ -13,12 +13,13 @@ to three, to save time; the curves show what the last of them does.
 """
 
 import argparse
+import math
 
 import keras
 import numpy as np
 
 from experiments.harness import record, training
-from helpers import datasets, metrics
+from helpers import checks, datasets, metrics
 from helpers.gans import conditional
 
 NAME = "conditional_forms"
@@ -27,6 +28,7 @@ FORMS = {  # into the generator, into the discriminator
     "projection": ("concatenation", "projection"),
     "normalisation": ("normalisation", "projection"),
 }
+INTO_GENERATOR, INTO_DISCRIMINATOR = ("concatenation", "normalisation"), ("concatenation", "projection")
 RATES = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 SEEDS = (0, 1, 2)  # fixed before the runs
 TUNING_SEED = 100
@@ -41,6 +43,92 @@ RECIPE = {
     "tuning_epochs": 2,
     "epochs": 3,
 }
+
+
+def two_input_networks(
+    into_generator,
+    into_discriminator,
+    style_dim=16,
+    generator_units=(128, 256),
+    discriminator_units=(256, 128),
+    activation="relu",
+    classes=conditional.CLASSES,
+    image_shape=conditional.IMAGE_SHAPE,
+):
+    """Return G([z, y]) and D([x, y]) of dense layers, which get the label in one of two ways each.
+
+    Parameters
+    ----------
+    into_generator : {"concatenation", "normalisation"}
+        One-hot beside z; or as scale and shift behind each layer normalisation, a pair of vectors for each class.
+    into_discriminator : {"concatenation", "projection"}
+        One-hot beside the pixels; or as a vector whose product with the last hidden layer is added to the logit.
+    style_dim : int, default=16
+        Normal numbers in z.
+    generator_units, discriminator_units : sequence of int
+        Hidden units, layer by layer, with the activation; in G layer normalisation comes before it.
+    activation, classes, image_shape
+        As in `conditional.conditional_networks`.
+
+    Returns
+    -------
+    generator, discriminator : keras.Model
+        Styles (n, style_dim) and labels (n,) → images (n, *image_shape) in (0, 1); images and labels → logits (n, 1).
+
+    References
+    ----------
+    Mirza and Osindero (2014), "Conditional Generative Adversarial Nets"; Dumoulin et al. (2017), "A Learned
+    Representation for Artistic Style"; Miyato and Koyama (2018), "cGANs with Projection Discriminator".
+    """
+    checks.check_choice("into_generator", into_generator, INTO_GENERATOR)
+    checks.check_choice("into_discriminator", into_discriminator, INTO_DISCRIMINATOR)
+    normalise = _conditional_norm if into_generator == "normalisation" else _plain_norm
+    generator = _two_input_generator(style_dim, generator_units, activation, classes, image_shape, normalise)
+    project = into_discriminator == "projection"
+    return generator, _two_input_discriminator(discriminator_units, activation, classes, image_shape, project)
+
+
+def _two_input_generator(style_dim, units, activation, classes, image_shape, normalise):
+    """Return G([z, y])."""
+    z, y = keras.Input((style_dim,)), keras.Input((), dtype="int32")
+    x = z if normalise is _conditional_norm else keras.layers.Concatenate()([z, _one_hot_layer(classes)(y)])
+    for size in units:
+        x = keras.layers.Activation(activation)(normalise(keras.layers.Dense(size)(x), y, classes))
+    image = keras.layers.Dense(math.prod(image_shape), activation="sigmoid")(x)
+    return keras.Model([z, y], keras.layers.Reshape(image_shape)(image), name="generator")
+
+
+def _two_input_discriminator(units, activation, classes, image_shape, project):
+    """Return D([x, y])."""
+    x, y = keras.Input(image_shape), keras.Input((), dtype="int32")
+    hidden = keras.layers.Flatten()(x)
+    if not project:
+        hidden = keras.layers.Concatenate()([hidden, _one_hot_layer(classes)(y)])
+    for size in units:
+        hidden = keras.layers.Dense(size, activation=activation)(hidden)
+    logit = keras.layers.Dense(1)(hidden)
+    if project:
+        fit = keras.layers.Dot(axes=1)([hidden, keras.layers.Embedding(classes, units[-1])(y)])
+        logit = keras.layers.Add()([logit, fit])
+    return keras.Model([x, y], logit, name="discriminator")
+
+
+def _one_hot_layer(classes):
+    """Return the layer labels (n,) → one-hot rows (n, classes)."""
+    return keras.layers.CategoryEncoding(classes, output_mode="one_hot")
+
+
+def _plain_norm(x, y, classes):
+    """Return normalised rows, with one scale and shift for all classes."""
+    return keras.layers.LayerNormalization()(x)
+
+
+def _conditional_norm(x, y, classes):
+    """Return normalised rows, with a scale and a shift for each class."""
+    scale = keras.layers.Embedding(classes, x.shape[-1], embeddings_initializer="ones")(y)
+    shift = keras.layers.Embedding(classes, x.shape[-1], embeddings_initializer="zeros")(y)
+    normalised = keras.layers.LayerNormalization(center=False, scale=False)(x)
+    return keras.layers.Add()([keras.layers.Multiply()([normalised, scale]), shift])
 
 
 class Course(keras.callbacks.Callback):
@@ -65,7 +153,7 @@ def measure(gan, real):
 def build(form, rate, seed, steps):
     """Return the compiled, untrained GAN for a training of this many steps."""
     keras.utils.set_random_seed(seed)
-    networks = conditional.two_input_networks(*FORMS[form], **NETWORKS)
+    networks = two_input_networks(*FORMS[form], **NETWORKS)
     gan = conditional.ConditionalGAN(*conditional.side_by_side(*networks), seed=seed)
     schedule = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=RECIPE["last_over_rate"])
     adams = [keras.optimizers.Adam(schedule, beta_1=0.0, beta_2=0.99) for _ in range(2)]
@@ -87,7 +175,7 @@ def train(form, rate, seed, epochs, mnist, validation):
 
 def weights_of(form):
     """Return how many weights the two networks of a form have."""
-    return [network.count_params() for network in conditional.two_input_networks(*FORMS[form], **NETWORKS)]
+    return [network.count_params() for network in two_input_networks(*FORMS[form], **NETWORKS)]
 
 
 class Progress:

@@ -76,7 +76,7 @@ KINDS = {
     "feature matching": Kind("non_saturating", rates(0.0), matches=True),
 }
 # The falling rate of the non-saturating game and of R1 is in `experiments.fair_mixtures`, and so is RpGAN without bits.
-LEFT_OUT = {("non-saturating", "falling"), ("R1", "falling"), ("WGAN-GP, five times the steps", "falling")}
+LEFT_OUT = {("non-saturating", "falling"), ("R1", "falling"), ("WGAN-GP, five times the steps", "constant")}
 UNITS = {
     f"{name}, {course}": (name, falling)
     for name in KINDS

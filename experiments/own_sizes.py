@@ -2,6 +2,7 @@
 
 python -m experiments.own_sizes              makes the runs that are missing, and writes the result after each
 python -m experiments.own_sizes --minutes 8  the same, but begins nothing new after eight minutes; call it again
+python -m experiments.own_sizes --rates      tries what a rate of its own would gain each number of digits
 
 A run gets a folder of so many images, drawn at random from the training images, a fifth of them, 500 at most, for
 validation; emoji that look alike are on one side. Networks learn from the rest until the error on the validation
@@ -34,7 +35,9 @@ DATA = {
 KINDS = ("pca", "dense", "convolutional")  # from the simplest on
 SEEDS = (0, 1, 2)  # fixed before the runs
 TUNING_SEED = 100
+TUNING_VALIDATION = 50, 200  # images: with fewer of its own than the first, a folder for tuning takes so many others
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+RATED = ("digits",)  # the data for which rates were tried at each number of images, too
 RECIPE = {"units": [256, 128], "width": 12, "batch_size": 32, "average": 0.99, "check": 50, "patience": 5}
 RECIPE |= {"better": 0.005, "near": 0.03, "steps": {"digits": 1_500, "emoji": 800}, "copies": 3}
 VALIDATION = 500  # images at most
@@ -66,6 +69,21 @@ def folder(name, count, seed):
     while group[rows[border]] == group[rows[border - 1]]:
         border -= 1
     return images[np.sort(rows[border:])], images[np.sort(rows[:border])]
+
+
+def tuning_folder(name, count, seed=TUNING_SEED):
+    """Draw a folder for the choice of a rate: with few validation images of its own it gets others, not in its groups.
+
+    Ten images are too few to tell rates apart, and the rate should not be to blame for what few images cost.
+    """
+    train, validation = folder(name, count, seed)
+    least, many = TUNING_VALIDATION
+    if len(validation) >= least:
+        return train, validation
+    images, group, _ = source(name)
+    order = np.random.default_rng([seed, count]).permutation(len(images))
+    others = order[count:][~np.isin(group[order[count:]], group[order[:count]])]
+    return train, images[np.sort(others[:many])]
 
 
 def changed(name, key, images):
@@ -171,9 +189,9 @@ def loop(name, kind, changes):
     return Loop(name, kind, changes)
 
 
-def train(name, kind, changes, count, seed, rate, most=None):
+def train(name, kind, changes, count, seed, rate, most=None, draw=folder):
     """Train one autoencoder until its validation error stops falling; return what is known of the run."""
-    machine, (images, validation) = loop(name, kind, changes), folder(name, count, seed)
+    machine, (images, validation) = loop(name, kind, changes), draw(name, count, seed)
     data, key = jnp.asarray(padded(images, max(DATA[name]["counts"]))), jax.random.key(seed)
     carried, curve, best = machine.start(seed, rate), [], (np.inf, None)
     machine.step(carried, data, 1, key, 0)  # compiles
@@ -265,6 +283,27 @@ def attempt(data, kind, rate):
     return {"validation": min(told["curve"]), "steps": RECIPE["check"] * len(told["curve"]), "seconds": told["seconds"]}
 
 
+def cells():
+    """Return what tells apart the settings for which a rate of their own was tried."""
+    names = "data", "count", "kind", "changes"
+    those = [job for job in jobs() if job["data"] in RATED and job["kind"] != "pca" and job["seed"] == SEEDS[0]]
+    return [{name: job[name] for name in names} for job in those]
+
+
+def next_rate(tried, cell):
+    """Return the rate to try next, the middle one first, until the best has both its neighbours beside it, or None."""
+    found = {run["rate"]: run["validation"] for run in tried if cell.items() <= run.items()}
+    best = RATES.index(min(found, key=found.get)) if found else len(RATES) // 2
+    wanted = [RATES[place] for place in (best, best - 1, best + 1) if 0 <= place < len(RATES)]
+    return next((rate for rate in wanted if rate not in found), None)
+
+
+def attempt_at(data, count, kind, changes, rate):
+    """Train with one rate on so many images and return the least validation error."""
+    told = train(data, kind, changes, count, TUNING_SEED, rate, draw=tuning_folder)[1]
+    return {"validation": min(told["curve"]), "steps": RECIPE["check"] * len(told["curve"]), "seconds": told["seconds"]}
+
+
 def make(data, count, kind, changes, seed, tried):
     """Return what one run measures."""
     if kind == "pca":
@@ -281,19 +320,34 @@ def main():
     """Make the runs that are missing and write the result after each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=1e9, help="begin nothing new after so many")
-    limit = time.monotonic() + 60 * parser.parse_args().minutes
+    parser.add_argument("--rates", action="store_true", help="try a rate for each number of images, and nothing else")
+    asked = parser.parse_args()
+    limit = time.monotonic() + 60 * asked.minutes
     runs = record.runs(NAME, None, **settings())
-    runs, tried = ([], []) if runs is None else (runs, record.read(NAME)["tries"])
-    todo = [(key, tried, attempt) for key in tries()]
-    todo += [(key, runs, functools.partial(make, tried=tried)) for key in jobs()]
-    for key, done, work in todo:
-        if any(key.items() <= run.items() for run in done):
-            continue
+    old = {} if runs is None else record.read(NAME)
+    runs, tried, by_size = runs or [], old.get("tries", []), old.get("by_size", [])
+    for key, done, work in rates_to_try(by_size) if asked.rates else todo(tried, runs):
         if time.monotonic() > limit:
             break
         done.append({**key, **work(**key)})
-        record.write(NAME, **settings(), tries=tried, runs=runs)
+        record.write(NAME, **settings(), tries=tried, by_size=by_size, runs=runs)
         print({name: value for name, value in done[-1].items() if name not in ("curve", "by_components")}, flush=True)
+
+
+def todo(tried, runs):
+    """Yield what tells the next missing run apart, the list it belongs to, and the function that makes it."""
+    work = [(key, tried, attempt) for key in tries()]
+    work += [(key, runs, functools.partial(make, tried=tried)) for key in jobs()]
+    for key, done, function in work:
+        if not any(key.items() <= run.items() for run in done):
+            yield key, done, function
+
+
+def rates_to_try(by_size):
+    """Yield the same for the rates that are still to be tried at each number of images."""
+    for cell in cells():
+        while (rate := next_rate(by_size, cell)) is not None:
+            yield {**cell, "rate": rate}, by_size, attempt_at
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 import tempfile
 
 import hypothesis
+import pytest
 
 # Many tests compile the same small model: what one compiled, the next finds, also in another process and in those that
 # tests start. Gone with the run, so that a test never meets the code of another version; `make check` names a folder
@@ -21,3 +22,14 @@ import helpers  # noqa: F401  selects the JAX backend before any test imports ke
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """The digits, which take a second to unpack and check: once for all tests of a process, none of which can write."""
+    from helpers import datasets  # imports Keras, which not every process needs
+
+    digits = datasets.load_mnist()
+    for array in digits:
+        array.setflags(write=False)
+    return digits

@@ -23,7 +23,7 @@ ADDRESS = re.compile(r"https://github\.com/(?P<owner>[\w-]+)/(?P<name>[\w.-]+?)(
 ENVIRONMENT = "environment.yml"
 PACKAGE = "autoencoders-and-gans-measured"
 # Installed with the book, at the versions it was tested with; what else the machine has stays, if it is new enough.
-PINNED = ("keras", "jax")
+PINNED = ("keras", "jax", "optuna")
 CELL = """# Gets the book where it is missing, as on Colab, with the Keras and JAX it needs. Does nothing elsewhere.
 import importlib.util, os, shutil, subprocess, sys
 
@@ -36,7 +36,7 @@ def origin():
 book = os.path.abspath("{name}")
 if origin() is None:
     if not os.path.isdir(book):  # it is there when installing it failed
-        subprocess.run(["git", "clone", "--depth=1", "{address}", book], check=True)
+        subprocess.run(["git", "clone", "--quiet", "--depth=1", "{address}", book], check=True)
     package = book + "[cuda]" if shutil.which("nvidia-smi") else book
     versions = {versions}
     pip = [sys.executable, "-m", "pip", "install", "--quiet"]

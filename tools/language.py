@@ -202,6 +202,7 @@ PLAIN_WORDS = {
     "precision",
     "recall",
     "score",
+    "sensitivity",
     "spread",
     "state",
     "style",

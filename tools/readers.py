@@ -8,6 +8,7 @@ Usage: python -m tools.readers      (writes _build/notebooks; as `make notebooks
 import base64
 import copy
 import itertools
+import re
 from pathlib import Path
 
 from docutils import nodes
@@ -22,7 +23,11 @@ CONTENTS = "README.md"
 PICTURES = Path("book/assets/figures")
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-IMAGES = ("image/png", "image/svg+xml")
+DRAWING = "image/svg+xml"
+IMAGES = ("image/png", DRAWING)
+# Pixels. JupyterLab fits an image into the width of an output, and cuts a drawing that is wider.
+WIDEST = 700
+SIDE = re.compile(r" (width|height)='([\d.]+)pt'")
 # What JupyterLab, and what Colab understands.
 SOURCE_FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
 FOLDED = {"jupyter": {"source_hidden": True, "outputs_hidden": True}, "cellView": "form", "collapsed": True}
@@ -163,6 +168,8 @@ class Edition:
         alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
         for output in cell.get("outputs", []):
             data = output.get("data", {})
+            if DRAWING in data:
+                data[DRAWING] = fitted(data[DRAWING])
             if WIDGET_VIEW in data:
                 data.update(self.still(data[WIDGET_VIEW]["model_id"]))
             elif alt and data:  # a stream has none
@@ -192,6 +199,13 @@ class Edition:
 def is_code(node):
     """Say whether a node is a code cell."""
     return node.get("nb_element") == "cell_code"
+
+
+def fitted(svg):
+    """Return a drawing as the same one in a size of at most `WIDEST` pixels."""
+    first = SIDE.search(svg)
+    scale = min(1, WIDEST * 0.75 / float(first[2])) if first else 1  # points to a pixel
+    return SIDE.sub(lambda side: f" {side[1]}='{float(side[2]) * scale:.2f}pt'", svg, count=2)
 
 
 def figure_name(model):

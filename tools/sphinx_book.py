@@ -1,6 +1,7 @@
 """Sphinx extension of the book: claims.json and the status page from committed notebooks, a page at the root, and
 interactive figures on pages without code, with words in their place where no script runs."""
 
+import functools
 import html
 import json
 import re
@@ -13,6 +14,7 @@ from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from tools import comparisons
 from tools.pages import chapters_by_part, notebooks
 from tools.prose import paragraphs
 
@@ -75,9 +77,15 @@ def records(path, mime):
     -------
     list of dict
     """
+    return [bundle[mime] for bundle in _bundles(path, Path(path).stat().st_mtime_ns) if mime in bundle]
+
+
+@functools.cache
+def _bundles(path, changed):
+    """Return claims and reports among a notebook's outputs, read once for each moment at which it was changed."""
     cells = nbformat.read(path, as_version=4).cells
     bundles = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
-    return [bundle[mime] for bundle in bundles if mime in bundle]
+    return [{mime: bundle[mime] for mime in (CLAIM, RUN) if mime in bundle} for bundle in bundles]
 
 
 def gather(root):
@@ -153,6 +161,7 @@ def claim_row(claim):
     bound = " and ".join(f"{word} {readable(number)}" for word, number in bounds.items() if number is not None)
     comparison = claim.get("comparison") or {"seeds": "", "standard_errors": "", "curve": ""}
     apart = comparison["standard_errors"]
+    lengths = comparison["curve"] and comparisons.lengths(claim)
     return [
         f"{{doc}}`{claim['name']} </{claim['chapter']}>`",
         ("met" if bound else "reported") if claim["met"] else "**NOT\N{NO-BREAK SPACE}MET**",
@@ -160,7 +169,7 @@ def claim_row(claim):
         bound or "none",
         str(comparison["seeds"]),
         "no spread" if apart is None else apart and f"{apart:.1f}",
-        comparison["curve"] and f"`{comparison['curve']}`",
+        comparison["curve"] and f"`{comparison['curve']}`{lengths and f' ({lengths})'}",
         f"{{cite:t}}`{claim['source']}`" if claim["source"] else "",
     ]
 
@@ -224,6 +233,13 @@ class StatusDirective(TableDirective):
         missed = [claim for claim in claims if not claim["met"]]
         bounded = [claim for claim in claims if (claim["at_least"], claim["at_most"]) != (None, None)]
         counts = f"Claims: **{len(claims)}**. With a bound: **{len(bounded)}**. Not met: **{len(missed)}**."
+        known, one_length = comparisons.split(claims)
+        if compared := len(known) + len(one_length):
+            counts += (
+                f" Comparisons of trained models: **{compared}**, each with at least three seeds and a stored curve. "
+                f"The order of **{len(known)}** is known at two lengths of training or more, which stand in brackets "
+                f"behind the curve; **{len(one_length)}** hold at one length."
+            )
         sections = {heading: [c for c in claims if c["chapter"] == chapter] for chapter, heading in headings.items()}
         return [
             self.paragraph(counts),

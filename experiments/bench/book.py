@@ -81,7 +81,7 @@ def fit(case, told, convolutions):
         told({key: values[-1] for key, values in history.items() if key.endswith("loss")})
 
 
-def scan(case, told, _):
+def scan(case, told, convolutions):
     """Train in the compiled loop, which draws its examples itself."""
     data = jax.numpy.asarray(case.data())
     draw = lambda key: data[jax.random.randint(key, (case.batch,), 0, len(data))]  # noqa: E731
@@ -91,7 +91,7 @@ def scan(case, told, _):
         logs = {metric.name: float(metric.result()) for metric in trained.metrics}
         told({name: value for name, value in logs.items() if name.endswith("loss")})
 
-    gans.train_scanned([model(case)], draw, MANY * case.steps, points=MANY, watch=watch)
+    gans.train_scanned([model(case, convolutions or "matmul")], draw, MANY * case.steps, points=MANY, watch=watch)
 
 
 def stack(case, told, _):

@@ -149,7 +149,7 @@ FORMS = {
     "autoencoder": {"book": ("fit", "stack"), "raw_jax": ("scan",), "torch": ("eager", "compile")},
     "mlp_gan": {"book": ("fit", "scan"), "raw_jax": ("scan",), "torch": ("eager", "compile")},
     "conv_gan": {
-        "book": ("fit matmul", "fit mixed", "fit keras"),
+        "book": ("fit matmul", "fit mixed", "fit keras", "scan matmul"),
         "raw_jax": ("scan", "step"),
         "torch": ("eager", "compile", "eager channels-last", "compile channels-last"),
     },

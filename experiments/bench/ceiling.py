@@ -1,11 +1,11 @@
 """How near a step comes to the time that its matrix products alone would take on this machine.
 
 The products are read off the step's jaxpr, the same program that XLA compiles. Their operations, 2·m·k·n each, are held
-to XLA's own count; their times are measured one by one, at the step's own shapes, with nothing else in between.
+to XLA's own count. They are timed without anything else, at the step's own shapes, in a loop like the step's and in
+turns with it: a machine that slows down slows both.
 """
 
 import collections
-import functools
 import math
 import statistics
 import time
@@ -19,7 +19,6 @@ from helpers.training import Values
 
 CASES = ("autoencoder", "mlp_gan", "conv_gan")  # the last with the book's layers, which multiply matrices too
 SECONDS, ROUNDS = 0.3, 5  # of one round of a measurement, and how many
-LOOP = 2e8  # operations in one loop of products
 
 
 def step_of(case):
@@ -69,65 +68,68 @@ def counted_by_xla(function, *arguments):
     return jax.jit(function).lower(*arguments).compile().cost_analysis()["flops"]
 
 
-def seconds_of(call, state):
-    """Return the median time of ``state = call(state)``, of rounds that each take `SECONDS`."""
-    state = jax.block_until_ready(call(state))  # compiles
-    many, rounds = 1, []
-    while len(rounds) <= ROUNDS:
+class Stretch:
+    """Measures ``state = call(state)``, `SECONDS` at a time, whenever it is called."""
+
+    def __init__(self, call, state):
+        self.call, self.many = call, 1
+        self.state = jax.block_until_ready(call(state))  # compiles
+        self.many = max(1, round(SECONDS / self()))
+
+    def __call__(self):
+        """Return the seconds of one call, of many in a row."""
         start = time.perf_counter()
-        for _ in range(many):
-            state = call(state)
-        jax.block_until_ready(state)
-        rounds.append((time.perf_counter() - start) / many)
-        many = max(1, round(SECONDS / rounds[0]))
-    return statistics.median(rounds[1:])
+        for _ in range(self.many):
+            self.state = self.call(self.state)
+        jax.block_until_ready(self.state)
+        return (time.perf_counter() - start) / self.many
 
 
-def seconds_of_step(step, state, data, steps=10):
-    """Return the time of a training step, of several in one compiled loop."""
+def of_step(step, state, data, steps=10):
+    """Return a stretch whose calls are some training steps in one compiled loop, and how many steps a call has."""
 
     def loop(state):
         """Return the state after some steps."""
         return jax.lax.scan(lambda state, _: (step(state, data)[1], None), state, length=steps)[0]
 
-    return seconds_of(jax.jit(loop, donate_argnums=0), jax.tree.map(jnp.copy, state)) / steps
+    return Stretch(jax.jit(loop, donate_argnums=0), jax.tree.map(jnp.copy, state)), steps
 
 
-@functools.cache
-def seconds_of_product(shape):
-    """Return the time of one product of a shape: called by itself, or many in a loop, whichever is faster."""
-    batch, m, k, n = shape
-    left, right = jnp.ones((batch, m, k)) / k, jnp.ones((batch, k, n))
-    many = max(1, int(LOOP / (2 * math.prod(shape))))
+def of_products(found, steps=10):
+    """Do the same for a step's products alone, which wait for those of the step before, but not for one another."""
 
     def once(_, state):
-        """Return the factors, the first changed by the product before, and their product."""
-        left, product = state
-        left = left.at[0, 0, 0].set(product[0, 0, 0])
-        return left, left @ right
+        """Multiply all pairs, whose left factors the products before have changed."""
+        lefts = [left.at[0, 0, 0].set(product[0, 0, 0]) for left, _, product in state]
+        return [(left, right, left @ right) for left, (_, right, _) in zip(lefts, state, strict=True)]
 
     def loop(state):
         """Multiply again and again."""
-        return jax.lax.fori_loop(0, many, once, state)
+        return jax.lax.fori_loop(0, steps, once, state)
 
-    state = left, left @ right
-    alone = jax.jit(lambda state: (state[0], state[0] @ right))
-    return min(seconds_of(alone, state), seconds_of(jax.jit(loop), state) / many)
+    shapes = [shape for shape, count in found.items() for _ in range(count)]
+    pairs = [(jnp.ones((batch, m, k)) / k, jnp.ones((batch, k, n))) for batch, m, k, n in shapes]
+    return Stretch(jax.jit(loop, donate_argnums=0), [(*pair, pair[0] @ pair[1]) for pair in pairs]), steps
+
+
+def in_turns(pairs):
+    """Return for each stretch and its number of repeats the median seconds of one, all measured in turns."""
+    rounds = [[stretch() / repeats for stretch, repeats in pairs] for _ in range(ROUNDS)]
+    return [statistics.median(times) for times in zip(*rounds, strict=True)]
 
 
 def share(case):
     """Return what a step of a case takes, what its products alone would take, and the share of the two."""
     step, arguments = step_of(case)
     found = products(step, *arguments)
-    seconds = seconds_of_step(step, *arguments)
-    ceiling = sum(seconds_of_product(one) * found[one] for one in found)
+    loop, ceiling = in_turns([of_step(step, *arguments), of_products(found)])
     return {
         "operations": operations(found),
         "operations_xla": counted_by_xla(step, *arguments),
-        "seconds": seconds,
+        "seconds": loop,
         "products_seconds": ceiling,
         "gigaflops": operations(found) / ceiling / 1e9,
-        "share": ceiling / seconds,
+        "share": ceiling / loop,
     }
 
 

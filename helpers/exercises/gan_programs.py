@@ -130,27 +130,6 @@ def _passes(check, shown, asked):
     return True, ""
 
 
-@exercise("broken-loop-own-program")
-def _own_program(answer, undefined_names):
-    """Search the learner's code for undefined names, then run it."""
-    that(isinstance(answer, str), f"got {type(answer).__name__}, expected code as text.")
-    that("NameError" not in answer, "the code raises the error by name; let Python find it.")
-    try:
-        found = undefined_names(answer)
-        that(not found, f"`undefined_names` finds {', '.join(found)}: this code does not escape it.")
-        exec(answer, {})
-    except NameError:
-        return
-    except Wrong:
-        raise
-    except Exception as error:
-        raise Wrong(f"the code stops with {type(error).__name__}: {error}, expected a NameError.") from error
-    raise Wrong("the code runs to its end, expected a NameError.")
-
-
-# gans/corrected_loop
-
-
 @exercise("broken-loop-guard")
 def _guard(answer):
     """Hand over right arrays, then faulty ones."""
@@ -191,6 +170,9 @@ def _refuses(guard, rows):
         raise Wrong(f"your function raised {type(error).__name__}: {error}. Expected a ValueError.") from error
     that(np.array_equal(given, rows, equal_nan=rows.dtype.kind == "f"), "your function changes the rows.")
     return None
+
+
+# gans/corrected_loop
 
 
 @exercise("ex-frozen-noise")

@@ -247,20 +247,12 @@ def conditional_networks(
     """
     generator_units = check_each("generator_units", generator_units, check_integer, low=1)
     discriminator_units = check_each("discriminator_units", discriminator_units, check_integer, least=1, low=1)
-    style_dim, classes, image_shape = _check_sizes(style_dim, activation, classes, image_shape)
-    pixels = math.prod(image_shape)
+    check_activation("activation", activation)
+    style_dim = check_integer("style_dim", style_dim, low=1)
+    classes = check_integer("classes", classes, low=2, high=_MOST_CLASSES)
+    pixels = math.prod(check_each("image_shape", image_shape, check_integer, least=1, low=1))
     generator = _generator(style_dim, generator_units, activation, classes, pixels)
     return generator, _discriminator(discriminator_units, activation, classes, pixels)
-
-
-def _check_sizes(style_dim, activation, classes, image_shape):
-    """Return the numbers that conditional networks of all kinds are given, or raise a ValueError."""
-    check_activation("activation", activation)
-    return (
-        check_integer("style_dim", style_dim, low=1),
-        check_integer("classes", classes, low=2, high=_MOST_CLASSES),
-        tuple(check_each("image_shape", image_shape, check_integer, least=1, low=1)),
-    )
 
 
 def _generator(style_dim, units, activation, classes, pixels):
@@ -287,101 +279,6 @@ def _discriminator(units, activation, classes, pixels):
 
 
 # --- Networks of two inputs ------------------------------------------------------------------------------------------
-
-INTO_GENERATOR, INTO_DISCRIMINATOR = ("concatenation", "normalisation"), ("concatenation", "projection")
-
-
-def two_input_networks(
-    into_generator="concatenation",
-    into_discriminator="projection",
-    style_dim=16,
-    generator_units=(128, 256),
-    discriminator_units=(256, 128),
-    activation="relu",
-    classes=CLASSES,
-    image_shape=IMAGE_SHAPE,
-):
-    """Return G([z, y]) and D([x, y]) of dense layers, which get the label in one of two ways each.
-
-    Parameters
-    ----------
-    into_generator : {"concatenation", "normalisation"}, default="concatenation"
-        One-hot beside z; or as scale and shift behind each layer normalisation, a pair of vectors for each class.
-    into_discriminator : {"concatenation", "projection"}, default="projection"
-        One-hot beside the pixels; or as a vector whose product with the last hidden layer is added to the logit.
-    style_dim : int, default=16
-        Normal numbers in z.
-    generator_units, discriminator_units : sequence of int
-        Hidden units, layer by layer, with the activation; in G layer normalisation comes before it. At least one layer.
-    activation : str, default="relu"
-        Keras name of the hidden activation.
-    classes : int, default=10
-        How many there are.
-    image_shape : tuple, default=(28, 28, 1)
-        Height, width and channels.
-
-    Returns
-    -------
-    generator, discriminator : keras.Model
-        Styles (n, style_dim) and labels (n,) → images (n, *image_shape) in (0, 1); images and labels → logits (n, 1).
-
-    References
-    ----------
-    Mirza and Osindero (2014), "Conditional Generative Adversarial Nets"; Dumoulin et al. (2017), "A Learned
-    Representation for Artistic Style"; Miyato and Koyama (2018), "cGANs with Projection Discriminator".
-    """
-    check_choice("into_generator", into_generator, INTO_GENERATOR)
-    check_choice("into_discriminator", into_discriminator, INTO_DISCRIMINATOR)
-    generator_units = check_each("generator_units", generator_units, check_integer, least=1, low=1)
-    discriminator_units = check_each("discriminator_units", discriminator_units, check_integer, least=1, low=1)
-    style_dim, classes, image_shape = _check_sizes(style_dim, activation, classes, image_shape)
-    normalise = _conditional_norm if into_generator == "normalisation" else _plain_norm
-    generator = _two_input_generator(style_dim, generator_units, activation, classes, image_shape, normalise)
-    project = into_discriminator == "projection"
-    return generator, _two_input_discriminator(discriminator_units, activation, classes, image_shape, project)
-
-
-def _two_input_generator(style_dim, units, activation, classes, image_shape, normalise):
-    """Return G([z, y])."""
-    z, y = keras.Input((style_dim,)), keras.Input((), dtype="int32")
-    x = z if normalise is _conditional_norm else keras.layers.Concatenate()([z, _one_hot_layer(classes)(y)])
-    for size in units:
-        x = keras.layers.Activation(activation)(normalise(keras.layers.Dense(size)(x), y, classes))
-    image = keras.layers.Dense(math.prod(image_shape), activation="sigmoid")(x)
-    return keras.Model([z, y], keras.layers.Reshape(image_shape)(image), name="generator")
-
-
-def _two_input_discriminator(units, activation, classes, image_shape, project):
-    """Return D([x, y])."""
-    x, y = keras.Input(image_shape), keras.Input((), dtype="int32")
-    hidden = keras.layers.Flatten()(x)
-    if not project:
-        hidden = keras.layers.Concatenate()([hidden, _one_hot_layer(classes)(y)])
-    for size in units:
-        hidden = keras.layers.Dense(size, activation=activation)(hidden)
-    logit = keras.layers.Dense(1)(hidden)
-    if project:
-        fit = keras.layers.Dot(axes=1)([hidden, keras.layers.Embedding(classes, units[-1])(y)])
-        logit = keras.layers.Add()([logit, fit])
-    return keras.Model([x, y], logit, name="discriminator")
-
-
-def _one_hot_layer(classes):
-    """Return the layer labels (n,) → one-hot rows (n, classes)."""
-    return keras.layers.CategoryEncoding(classes, output_mode="one_hot")
-
-
-def _plain_norm(x, y, classes):
-    """Return normalised rows, with one scale and shift for all classes."""
-    return keras.layers.LayerNormalization()(x)
-
-
-def _conditional_norm(x, y, classes):
-    """Return normalised rows, with a scale and a shift for each class."""
-    scale = keras.layers.Embedding(classes, x.shape[-1], embeddings_initializer="ones")(y)
-    shift = keras.layers.Embedding(classes, x.shape[-1], embeddings_initializer="zeros")(y)
-    normalised = keras.layers.LayerNormalization(center=False, scale=False)(x)
-    return keras.layers.Add()([keras.layers.Multiply()([normalised, scale]), shift])
 
 
 def side_by_side(generator, discriminator, classes=CLASSES):

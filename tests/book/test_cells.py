@@ -1,6 +1,7 @@
 """What the cells of the notebooks are made of: ideas in some, claims and plots in others."""
 
 import ast
+import functools
 import json
 import re
 from collections import Counter
@@ -13,12 +14,13 @@ PLOTTING = {"plots", "plt", "mpl", "fig", "ax", "axes"}
 FOLDED = {"claim", "hide-input"}  # tags of cells that a page shows small, or folds away
 
 
+@functools.cache
 def cells(path):
-    """Yield source and tags of each code cell that Python can read; some fail on purpose."""
-    for cell in json.loads((ROOT / path).read_text(encoding="utf-8"))["cells"]:
-        source, tags = "".join(cell["source"]), set(cell["metadata"].get("tags", []))
-        if cell["cell_type"] == "code" and "raises-exception" not in tags:
-            yield source, tags
+    """List source and tags of each code cell that Python can read; some fail on purpose."""
+    book = json.loads((ROOT / path).read_text(encoding="utf-8"))
+    code = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    found = [("".join(cell["source"]), set(cell["metadata"].get("tags", []))) for cell in code]
+    return [(source, tags) for source, tags in found if "raises-exception" not in tags]
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=str)

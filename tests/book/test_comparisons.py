@@ -1,10 +1,12 @@
 """Every claim that one model or setting beats another says on how many seeds, by how much, and with which curve."""
 
 import re
+from fnmatch import fnmatchcase
 
 import pytest
 
 from experiments.harness import record
+from tools import comparisons
 from tools.pages import ROOT
 from tools.sphinx_book import gather
 
@@ -154,6 +156,20 @@ EXCEPTIONS = {
     "dp-page-minus-experiment": SAME,
 }
 
+ONE_RUN = "one run of each, and the text says so"
+TWO_SEEDS = "two seeds of each, and the text says so"
+IN_A_COMPARISON = "three seeds or more of each, in a comparison of another name on the same page"
+
+# Claims that do compare trained models, under names that do not say so.
+OTHER_NAMES = {
+    "dcgan-trained-fdd-over-real": IN_A_COMPARISON,
+    "few-pictures-d-gap-augmented": "three seeds of each, the gap of D in training and not a quality",
+    "iwae-5-nll-5000": ONE_RUN,
+    "size-gan-longer": TWO_SEEDS,
+    "vae-free-bits-bound-below": ONE_RUN,
+    "variants-contraction-selects": ONE_RUN,
+}
+
 CLAIMS = {claim["name"]: claim for claim in gather(ROOT)[0]}
 COMPARED = sorted(name for name, claim in CLAIMS.items() if claim.get("comparison"))
 BY_NAME = sorted(name for name in CLAIMS if COMPARATIVE.search(name))
@@ -198,6 +214,28 @@ def test_exceptions_are_claims_of_the_book_and_have_a_reason():
     assert sorted(EXCEPTIONS.keys() - set(BY_NAME)) == []
     assert all(reason.strip() for reason in EXCEPTIONS.values())
     assert sorted(EXCEPTIONS.keys() & set(COMPARED)) == []
+
+
+def test_comparisons_under_other_names_are_claims_with_a_reason():
+    assert OTHER_NAMES.keys() <= CLAIMS.keys()
+    assert not OTHER_NAMES.keys() & set(COMPARED)
+    assert all(reason.strip() for reason in OTHER_NAMES.values())
+
+
+def test_every_comparison_is_known_at_two_lengths_or_its_page_says_that_it_is_not():
+    _, one_length = comparisons.split(CLAIMS.values())
+    for claim in one_length:
+        chapter, words = comparisons.STATED[claim["comparison"]["curve"]]
+        assert claim["chapter"] == f"book/{chapter}", claim["name"]
+        assert words in (ROOT / "book" / f"{chapter}.md").read_text(encoding="utf-8"), f"{chapter}: {words}"
+    assert comparisons.STATED.keys() == {claim["comparison"]["curve"] for claim in one_length}
+
+
+@pytest.mark.parametrize("pattern", comparisons.LONGER)
+def test_every_pattern_of_longer_runs_is_that_of_a_comparison(pattern):
+    found = [name for name in COMPARED if fnmatchcase(name, pattern)]
+    assert found
+    assert comparisons.lengths({"name": found[0]}) == comparisons.LONGER[pattern]
 
 
 @pytest.mark.parametrize("name", ["a-fdd-over-b", "tied-price", "a-gain-100-labels", "b-ratio", "x-minus-y"])

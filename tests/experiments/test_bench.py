@@ -5,11 +5,15 @@ import dataclasses
 import subprocess
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments.bench import book, cases, ceiling, raw_jax, run
 from experiments.harness import record
+from experiments.harness.stacked import Stack
+from helpers import gans
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +65,53 @@ def reference():
         return found[name]
 
     return of
+
+
+@pytest.mark.parametrize("form", ["fit mixed", "fit keras"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("conv")])
+def test_other_convolutions_lose_as_the_books_own_do(reference, name, form):
+    assert losses_of(book.train, SMALL[name], form) == pytest.approx(reference(name)[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mlp_gan", "conv_gan", "points_1"])  # the last one with R1
+def test_the_compiled_loop_loses_as_fit_does_on_the_same_batches(reference, name):
+    case = SMALL[name]
+    model, batches = book.model(case), jnp.asarray(case.data()[case.rows()])
+    (keys,) = jax.random.key_data(jax.random.split(jax.random.key(model.seed), (1, case.steps)))
+
+    def draw(key):
+        """Return the batch of the step that this is the key of."""
+        return batches[jnp.argmax((keys == jax.random.key_data(key)).all(axis=-1))]
+
+    (logs,) = gans.train_scanned([model], draw, case.steps)
+    losses = {key: values[-1] for key, values in logs.items() if key.endswith("loss")}
+    assert losses == pytest.approx(reference(name)[0], abs=1e-4)
+
+
+def in_the_order_of_fit(case, copies):
+    """Return data (copies, n, ...), so arranged that each copy of a stack gets the batches that `fit` makes of it."""
+    key = jax.random.split(jax.random.key(0), 1)[0]
+    orders = [jax.random.permutation(each, case.steps * case.batch) for each in jax.random.split(key, copies)]
+    arranged = np.empty((copies, *case.data().shape), "float32")
+    for copy, order in enumerate(orders):
+        arranged[copy, np.asarray(order)] = case.data()[case.rows().ravel()]
+    return arranged
+
+
+@pytest.mark.parametrize(("name", "copies"), [("autoencoder", 1), ("points_10", 2)])
+def test_stacked_copies_lose_as_fit_does_on_the_same_batches(name, copies):
+    case = SMALL[name]
+    data = in_the_order_of_fit(case, copies)
+    paired = {"labels": case.data()} if name == "autoencoder" else {}
+    stack = Stack([book.model(case, seed=seed) for seed in range(copies)])
+    stack.fit((data, data) if paired else data, case.batch, 1, last=1.0, shared=False)
+    for seed in range(copies):
+        batches = book.datasets.ShuffledBatches(case.data(), case.batch, **paired)
+        options = {"shuffle": False} if paired else {}
+        history = book.model(case, seed=seed).fit(batches, epochs=1, verbose=0, **options).history
+        expected = {key: values[-1] for key, values in history.items() if key.endswith("loss")}
+        found = {key: float(values[seed]) for key, values in stack.history[0].items() if key.endswith("loss")}
+        assert found == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)

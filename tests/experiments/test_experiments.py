@@ -27,12 +27,7 @@ from experiments import (
     variants,
 )
 from experiments.harness import record
-from helpers import datasets, metrics, training
-
-
-@pytest.fixture(scope="module")
-def mnist():
-    return datasets.load_mnist()
+from helpers import metrics, training
 
 
 @pytest.fixture(scope="module")

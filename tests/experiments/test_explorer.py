@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from experiments import explorer as experiment
-from helpers import datasets
 from helpers.widgets import stored
 from helpers.widgets.latent_explorer import small_decoder
 
@@ -17,8 +16,7 @@ def test_decoder_gives_pixels_and_logits():
     assert pixels(latents).shape == (5, 784)
 
 
-def test_codes_are_those_of_the_first_digits_and_the_error_is_theirs():
-    mnist = datasets.load_mnist()
+def test_codes_are_those_of_the_first_digits_and_the_error_is_theirs(mnist):
     encoder, decoder = experiment.encoder(stored.LATENTS), stored.decoder()
     found = experiment.measure(decoder, encoder, mnist.validation_images, mnist.validation_labels)
     rows = mnist.validation_images[:500].reshape(-1, 784)
@@ -29,8 +27,8 @@ def test_codes_are_those_of_the_first_digits_and_the_error_is_theirs():
 
 
 @pytest.mark.parametrize("name", ["autoencoder", "vae"])
-def test_stored_decoder_has_the_recorded_error(name):
-    run, mnist = stored.decoder_runs()[name], datasets.load_mnist()
+def test_stored_decoder_has_the_recorded_error(name, mnist):
+    run = stored.decoder_runs()[name]
     found = experiment.squared_error(stored.load_decoder(name), np.float32(run["codes"]), mnist.test_images[:500])
     np.testing.assert_allclose(found, run["sse"], rtol=1e-4)
 

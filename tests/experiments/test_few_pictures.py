@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments import few_pictures
+from experiments import few_pictures, few_pictures_tuned
 from experiments.harness import record
 from helpers import augment, convolutional, datasets, results
 
@@ -18,12 +18,17 @@ def reported():
     return record.read("few_pictures")
 
 
+@pytest.fixture(scope="module")
+def tuned():
+    return record.read("few_pictures_tuned")
+
+
 @pytest.mark.parametrize("form", ["plain", "differentiable"])
-def test_the_reported_distance(form, measures, reported):
-    (run,) = results.rows(reported, form=form, seed=0)
-    recipe = reported["recipe"]
+def test_the_reported_distance(form, measures, reported, tuned):
+    (run,) = results.rows(tuned, kind="final", form=form, seed=0)
+    recipe = tuned["recipe"]
     generator = convolutional.decoder(few_pictures.SHAPE, recipe["latent_dim"], recipe["width"])
-    generator.set_weights(results.weights("few_pictures", form))
+    generator.set_weights(results.weights("few_pictures_tuned", form))
     latents = few_pictures.keras.random.normal(
         (reported["samples"], recipe["latent_dim"]), seed=reported["sample_seed"]
     )
@@ -38,6 +43,18 @@ def test_the_settings_are_the_reported_ones(reported):
     assert found >= set(few_pictures.ORDER)
     assert set(reported["leaks"]) == {"training images", *few_pictures.LEAKS}
     assert all(run["epochs"][-1] == few_pictures.RECIPE["epochs"] for run in reported["runs"])
+
+
+def test_each_form_has_the_weight_that_validation_chose(tuned):
+    assert {name: tuned[name] for name in few_pictures_tuned.SETTINGS} == few_pictures_tuned.SETTINGS
+    assert next(few_pictures_tuned.jobs(tuned["runs"], None), None) is None  # nothing is missing
+    for run in results.rows(tuned, kind="final"):
+        assert run["gamma"] == few_pictures_tuned.chosen(tuned["runs"], run["form"])
+        assert run["seed"] != few_pictures.TRY_SEED
+    for run in tuned["runs"]:
+        assert run["epochs"][-1] == few_pictures_tuned.EPOCHS
+    for run in results.rows(tuned, kind="try"):
+        assert np.isclose(run["validation_kid"], np.mean(run["curves"]["kid"][-tuned["looks"] :]))
 
 
 def test_leaving_out_by_hand_gives_the_same():

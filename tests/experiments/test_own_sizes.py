@@ -51,6 +51,31 @@ def test_networks_were_trained_at_the_rate_that_was_best_and_not_to_the_end_of_t
             assert min(run["curve"]) == pytest.approx(run["validation"], abs=0.01)
 
 
+def test_nothing_is_left_to_do(reported):
+    assert list(own_sizes.todo(reported["tries"], reported["runs"])) == []
+    assert list(own_sizes.rates_to_try(reported["by_size"])) == []
+
+
+def test_rates_are_tried_until_the_best_has_both_its_neighbours():
+    errors = {3e-4: 9.0, 1e-3: 5.0, 3e-3: 4.0, 1e-2: 3.9, 3e-2: 8.0}
+    cell, tried, asked = {"kind": "dense"}, [{"kind": "convolutional", "rate": 3e-2, "validation": 0.0}], []
+    while (rate := own_sizes.next_rate(tried, cell)) is not None:
+        asked.append(rate)
+        tried.append({**cell, "rate": rate, "validation": errors[rate]})
+    assert asked == [3e-3, 1e-3, 1e-2, 3e-2]
+
+
+@pytest.mark.parametrize(("name", "count", "own"), [("emoji", 50, False), ("emoji", 300, True), ("digits", 100, False)])
+def test_a_small_folder_for_tuning_is_validated_on_other_images(name, count, own):
+    train, validation = own_sizes.tuning_folder(name, count)
+    folder = own_sizes.folder(name, count, own_sizes.TUNING_SEED)
+    assert np.array_equal(train, folder[0])
+    assert np.array_equal(validation, folder[1]) == own
+    assert len(validation) >= own_sizes.TUNING_VALIDATION[0]
+    seen = {image.tobytes() for image in np.concatenate(folder)}
+    assert own or not seen & {image.tobytes() for image in validation}
+
+
 @pytest.mark.parametrize(("name", "count", "changes"), [("digits", 100, True), ("emoji", 50, False)])
 def test_the_reported_errors_of_principal_components(reported, name, count, changes):
     key = {"data": name, "count": count, "changes": changes, "seed": 0, "kind": "pca"}

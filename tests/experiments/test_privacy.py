@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from scipy import integrate
 from scipy.stats import norm
 
 from experiments import membership, privacy, privacy_library
@@ -74,9 +75,26 @@ def test_a_training_without_noise_learns_and_one_with_much_does_not(digits):
 def test_the_stored_gradient_is_the_books(tmp_path):
     weights, images, labels = privacy_library.case()
     total, norms = privacy.clipped_sum(privacy_library.loss, weights, images, labels, privacy_library.CLIP)
+    assert 0.3 < (norms > privacy_library.CLIP).mean() < 0.7  # both branches are taken
     stored = results.arrays("privacy_library", keys=("norms", "total_0", "total_1"))
     for found, name in ((norms, "norms"), (total[0], "total_0"), (total[1], "total_1")):
         np.testing.assert_allclose(found, stored[name], atol=1e-5 * np.abs(stored[name]).max())
+
+
+@pytest.mark.parametrize(("epsilon", "sigma"), [(0.5, 2.0), (3.0, 0.7)])
+def test_delta_of_one_release_by_integration(epsilon, sigma):
+    gap = lambda t: max(0, norm.pdf(t, 1, sigma) - np.exp(epsilon) * norm.pdf(t, 0, sigma))  # noqa: E731
+    expected = integrate.quad(gap, epsilon * sigma**2 + 0.5, 20)[0]
+    assert privacy.delta_of(epsilon, sigma) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_library_finds_no_more_than_the_epsilon_of_a_release():
+    releases = {run["epsilon"]: run for run in record.read("privacy_library")["releases"]}
+    assert set(releases) == set(privacy.RELEASES)
+    for epsilon, run in releases.items():
+        assert run["sigma"] == privacy.sigma_of(epsilon)
+        assert privacy.delta_of(epsilon, run["sigma"]) <= privacy.DELTA
+        assert 0.98 * epsilon < run["spent"] <= epsilon
 
 
 def test_the_library_itself():
@@ -95,3 +113,12 @@ def test_the_settings_are_the_stored_ones():
     for epsilon in (1.2, 3.0):
         assert len(results.rows(stored, kind="classifier", epsilon=epsilon)) == len(privacy.SEEDS)
     assert record.read("membership")["recipe"] == membership.RECIPE
+
+
+def test_the_tries_are_the_stored_ones():
+    assert [tuple(run.values())[:-1] for run in record.read("privacy")["tries"]] == list(privacy.TRIES)
+    assert [run["change"] for run in record.read("membership")["tries"]] == list(membership.TRIES)
+    for epsilon in (1.2, 3.0):
+        best = max(run["accuracy"] for run in record.read("privacy")["tries"] if run["epsilon"] == epsilon)
+        chosen = results.rows(record.read("privacy")["tries"], epsilon=epsilon, **privacy.SETTINGS[epsilon])
+        assert [run["accuracy"] for run in chosen] == [best]

@@ -134,9 +134,8 @@ def test_a_list_is_searched_by_place():
 
 
 @pytest.fixture(scope="module")
-def few():
+def few(mnist):
     """A few digits."""
-    mnist = datasets.load_mnist()
     return datasets.Mnist(*(array[:300] for array in mnist))
 
 

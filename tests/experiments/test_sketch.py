@@ -5,15 +5,9 @@ import pytest
 
 from experiments import sketch as experiment
 from experiments.harness import record
-from helpers import datasets
 from helpers.widgets import stored
 
 SIZES = (1, 8, 64)
-
-
-@pytest.fixture(scope="module")
-def mnist():
-    return datasets.load_mnist()
 
 
 @pytest.mark.parametrize("name", stored.NETWORKS)

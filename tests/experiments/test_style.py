@@ -1,9 +1,10 @@
 """The stored style-based generators give the reported numbers again."""
 
+import keras
 import numpy as np
 import pytest
 
-from experiments import style_gan
+from experiments import style_gan, style_settings
 from experiments.harness import record
 from helpers import datasets, metrics
 
@@ -53,3 +54,36 @@ def test_the_arc_has_the_ends_lengths():
     arc = style_gan.on_arc(start, end)
     assert np.allclose(arc(np.array([[0.0]])), start)
     assert np.allclose(arc(np.array([[1.0]])), end)
+
+
+def test_the_settings_tried_are_those_of_the_experiment():
+    result = record.read("style_settings")
+    assert result["tried"] == {name: list(values) for name, values in style_settings.TRIED.items()}
+    assert result["seeds"] == list(style_settings.SEEDS)
+    assert not set(result["seeds"]) & set(style_gan.SEEDS)
+    kept, ends = tuple(style_settings.KEPT.values()), style_settings.ends(result["runs"])
+    assert kept in ends
+    for setting in ends:
+        seeds = [run["seed"] for run in result["runs"] if setting == tuple(run[name] for name in style_settings.KEPT)]
+        assert sorted(seeds) == result["seeds"]
+
+
+def test_the_better_value_is_taken_part_by_part():
+    tried = []
+
+    def end(**setting):
+        tried.append(setting)
+        return abs(setting["rate"] - 4e-3) + abs(setting["style_dim"] - 90)
+
+    best = style_settings.choose(end)
+    assert (best["rate"], best["style_dim"]) == (4e-3, 90)
+    assert len(tried) == sum(map(len, style_settings.TRIED.values()))
+
+
+def test_a_part_of_the_variables_moves_slower():
+    variables = [keras.Variable(np.ones(3, "float32")) for _ in range(2)]
+    adam = style_settings.SlowerInPart(0.1, variables[:1], 0.01)
+    adam.build(variables)
+    adam.apply([np.ones(3, "float32")] * 2, variables)
+    slow, fast = (1 - variable.numpy() for variable in variables)
+    assert np.allclose(slow / fast, 0.01, rtol=1e-3)

@@ -5,7 +5,7 @@ import pytest
 
 from experiments import autoencoder_codes, variants
 from experiments.harness import record
-from helpers import datasets, metrics, storage
+from helpers import metrics, storage
 
 RESULT = record.read(variants.NAME)
 KINDS = [(kind, row) for kind, rows in RESULT["kinds"].items() for row in rows]
@@ -44,9 +44,9 @@ def test_a_bench_trains_other_lengths_and_copies_as_a_new_one_would():
 
 
 @pytest.mark.parametrize("kind", sorted(set(variants.SMALL) - NOT_RUN))
-def test_the_stored_networks_have_the_reported_errors(kind):
+def test_the_stored_networks_have_the_reported_errors(kind, mnist):
     networks = variants.load(kind)
-    images = datasets.load_mnist().test_images.reshape(-1, 784)
+    images = mnist.test_images.reshape(-1, 784)
     redrawn = variants.run(networks.decoder, variants.run(networks.encoder, images))
     reported = RESULT["kinds"][kind][0]["seeds"][0]
     assert np.isclose(metrics.squared_error(images, redrawn).mean(), reported["test_sse"], rtol=1e-3)

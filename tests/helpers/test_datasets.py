@@ -10,11 +10,6 @@ from hypothesis import strategies as st
 from helpers import datasets
 
 
-@pytest.fixture(scope="module")
-def mnist():
-    return datasets.load_mnist()
-
-
 def test_mnist_has_its_official_shapes_and_range(mnist):
     assert mnist.train_images.shape == (50_000, 28, 28, 1)
     assert mnist.validation_images.shape == (10_000, 28, 28, 1)

@@ -25,6 +25,7 @@ from hypothesis.extra import numpy as hnp
 from matplotlib.figure import Figure
 
 import helpers
+from experiments import conditional_forms
 from helpers import autoencoders, convolutional, datasets, diffusion, gans, metrics, results, storage, training
 from helpers.gans import conditional, hybrids, translation
 
@@ -289,7 +290,7 @@ def small_pair():
 def small_two():
     """Return networks of two inputs, four pixels and one of three classes."""
     sizes = dict(style_dim=2, generator_units=(3,), discriminator_units=(3,), classes=3, image_shape=(2, 2, 1))
-    return conditional.two_input_networks(**sizes)
+    return conditional_forms.two_input_networks("concatenation", "projection", **sizes)
 
 
 @functools.cache
@@ -409,16 +410,6 @@ CASES = {
     "gans.conditional.one_hot": lambda: dict(labels=LABELS, count=6, classes=10),
     "gans.conditional.side_by_side": lambda: dict(
         generator=made("two_maker"), discriminator=made("two_judge"), classes=3
-    ),
-    "gans.conditional.two_input_networks": lambda: dict(
-        into_generator="normalisation",
-        into_discriminator="concatenation",
-        style_dim=2,
-        generator_units=(3,),
-        discriminator_units=(3,),
-        activation="relu",
-        classes=3,
-        image_shape=(2, 2, 1),
     ),
     "gans.conditional.pair": lambda: dict(images=DIGITS, labels=LABELS[:4], classes=10, image_shape=(28, 28, 1)),
     "gans.style.LearnedConstant": lambda: dict(units=3),

@@ -20,11 +20,6 @@ from tests import fidelity
 
 
 @pytest.fixture(scope="module")
-def mnist():
-    return datasets.load_mnist()
-
-
-@pytest.fixture(scope="module")
 def test_features(mnist):
     return metrics.features(mnist.test_images)
 
@@ -523,8 +518,8 @@ def test_sharpness_by_hand():
     assert metrics.sharpness(edge) == pytest.approx(28 * 0.25 / (28 * 14 * 0.25))
 
 
-def test_sharpness_falls_by_blur_rises_by_noise_and_ignores_contrast():
-    digits = datasets.load_mnist().validation_images[:100, :, :, 0].astype("float64")
+def test_sharpness_falls_by_blur_rises_by_noise_and_ignores_contrast(mnist):
+    digits = mnist.validation_images[:100, :, :, 0].astype("float64")
     blurred = (digits + np.roll(digits, 1, axis=1) + np.roll(digits, 1, axis=2)) / 3
     noisy = np.clip(digits + 0.2 * np.random.default_rng(0).normal(size=digits.shape), 0, 1)
     assert metrics.sharpness(blurred) < 0.8 * metrics.sharpness(digits)
@@ -537,8 +532,8 @@ def test_black_images_have_no_sharpness():
         metrics.sharpness(np.zeros((3, 28, 28)))
 
 
-def test_look_is_features_and_labels_in_one_go():
-    images = datasets.load_mnist().test_images[:5]
+def test_look_is_features_and_labels_in_one_go(mnist):
+    images = mnist.test_images[:5]
     features, labels = metrics.look(images)
     assert features.dtype == "float64"
     assert np.array_equal(features, metrics.features(images))

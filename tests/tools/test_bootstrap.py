@@ -67,7 +67,7 @@ def test_it_gets_the_book_and_goes_to_the_chapters_folder(commands, tmp_path, mo
     monkeypatch.setattr("shutil.which", lambda name: gpu)
     exec(cell(), {})
     clone, install = commands
-    assert clone == ["git", "clone", "--depth=1", ADDRESS, str(tmp_path / "a-book")]
+    assert clone == ["git", "clone", "--quiet", "--depth=1", ADDRESS, str(tmp_path / "a-book")]
     assert install[1:5] == ["-m", "pip", "install", "--quiet"]
     assert install[5:] == [str(tmp_path / "a-book") + ("[cuda]" if gpu else ""), *pins()]
     assert Path.cwd() == tmp_path / "a-book/book/gans"
@@ -106,7 +106,7 @@ def test_another_package_of_that_name_is_named(commands, tmp_path, monkeypatch, 
 
 def test_it_is_short_and_pins_what_must_be_new():
     assert len(CELL.splitlines()) <= 25
-    assert [re.sub("=.*", "", pin) for pin in pins()] == ["jax", "keras"]
+    assert [re.sub("=.*", "", pin) for pin in pins()] == ["jax", "keras", "optuna"]
 
 
 def test_environment_beside_the_notebooks_gets_the_book(tmp_path):

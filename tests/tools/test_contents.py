@@ -7,7 +7,7 @@ import tomllib
 import pytest
 import yaml
 
-from tools import contents
+from tools import bootstrap, contents
 from tools.pages import ROOT, notebooks
 from tools.sphinx_book import title
 
@@ -23,6 +23,11 @@ def test_the_readme_lists_every_chapter_in_order():
 def test_the_readme_says_how_long_each_chapter_runs():
     off = {path: said - contents.seconds(path) for _, path, said in contents.listed(README)}
     assert {path: gap for path, gap in off.items() if abs(gap) > NOISE} == {}, "python -m tools.contents"
+
+
+def test_the_readme_leads_to_the_chapters_as_github_can_show_them():
+    branch = bootstrap.BRANCH
+    assert f"[`{branch}`](../../tree/{branch})" in README  # GitHub resolves it from blob/main
 
 
 def test_the_list_is_written_and_nothing_else(tmp_path, monkeypatch):

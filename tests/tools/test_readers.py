@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 
 from tools.bootstrap import SETTING
 from tools.markdown import Markdown
-from tools.readers import PICTURES, WIDGET_STATE, WIDGET_VIEW
+from tools.readers import PICTURES, WIDEST, WIDGET_STATE, WIDGET_VIEW, fitted
 
 EXTENSIONS = ["myst_nb", "sphinx_exercise", "sphinxcontrib.bibtex", "tools.sphinx_appendix", "tools.sphinx_site"]
 ADDRESS = "https://github.com/someone/a-book"
@@ -189,6 +189,13 @@ def test_what_only_draws_is_folded_and_described(cells):
     assert cells["drawing"].metadata.cellView == "form"
     assert cells["drawing"].outputs[0].metadata["image/png"] == {"alt": "A line."}
     assert cells["drawing-caption"].source == "**Fig. 1** What $x$ is."
+
+
+def test_wide_drawing_fits_into_an_output_of_jupyterlab():
+    drawing = "<svg xmlns='a' width='{}pt' height='{}pt' viewBox='0 0 9 3'><path stroke-width='2pt'/></svg>"
+    assert fitted(drawing.format("900.00", "300.00")) == drawing.format(f"{WIDEST * 0.75:.2f}", "175.00")
+    assert fitted(drawing.format("300.00", "100.00")) == drawing.format("300.00", "100.00")
+    assert fitted("<svg viewBox='0 0 9 3'/>") == "<svg viewBox='0 0 9 3'/>"
 
 
 def test_interactive_figure_has_a_picture_and_a_link_to_its_page(cells, edition):

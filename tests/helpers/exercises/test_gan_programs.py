@@ -119,32 +119,6 @@ def test_stubs_wrong(answer, words):
     wrong("broken-loop-stubs", answer, words)
 
 
-def names_of(program):
-    """Stand in for the chapter's search for undefined names."""
-    compile(program, "program", "exec")
-    return ["nobody"] if "nobody" in program else []
-
-
-def test_own_program(capsys):
-    for program in ("print(a)\na = 3", "def f():\n    a = a + 1\nf()"):
-        right("broken-loop-own-program", program, capsys, undefined_names=names_of)
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        ("print(nobody)", "finds nobody"),
-        ("a = 3", "runs to its end"),
-        ("raise NameError", "by name"),
-        ("1 / 0", "stops with ZeroDivisionError"),
-        ("for", "stops with SyntaxError"),
-        (3, "got int, expected code as text"),
-    ],
-)
-def test_own_program_wrong(answer, words):
-    wrong("broken-loop-own-program", answer, words, undefined_names=names_of)
-
-
 # gans/corrected_loop
 
 

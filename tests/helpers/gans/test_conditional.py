@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from experiments import conditional_forms as forms
 from helpers import gans
 from helpers.gans import conditional
 
@@ -103,19 +104,19 @@ def test_other_images_and_classes(tmp_path):
     assert np.array_equal(gan.sample(2, seed=0, labels=1), gan.sample(2, seed=0, labels=[1, 1]))
 
 
-FORMS = [(into, by) for into in conditional.INTO_GENERATOR for by in conditional.INTO_DISCRIMINATOR]
+FORMS = [(into, by) for into in forms.INTO_GENERATOR for by in forms.INTO_DISCRIMINATOR]
 
 
 def small_form(*form):
     """Return small networks of two inputs that get the label in these ways."""
     sizes = dict(style_dim=4, generator_units=(8, 6), discriminator_units=(7, 5))
-    return conditional.two_input_networks(*form, **sizes)
+    return forms.two_input_networks(*form, **sizes)
 
 
 def three_classes(into, by):
     """Put networks for three classes side by side for ten; without `into`, the generator is for ten."""
-    generator = conditional.two_input_networks(into, by, classes=3)[0] if into else small_form()[0]
-    return conditional.side_by_side(generator, conditional.two_input_networks("concatenation", by, classes=3)[1])
+    generator = forms.two_input_networks(into, by, classes=3)[0] if into else small_form(*FORMS[0])[0]
+    return conditional.side_by_side(generator, forms.two_input_networks("concatenation", by, classes=3)[1])
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -211,16 +212,18 @@ def wrong_gan(**changes):
             "discriminator_units: got 0 entries, expected at least",
         ),
         (lambda: conditional.conditional_networks(1, (8,), (8,), "relux"), "activation: got 'relux', expected a name"),
-        (lambda: conditional.two_input_networks("projection"), "into_generator: got 'projection'"),
-        (lambda: conditional.two_input_networks(into_discriminator="normalisation"), "into_discriminator: got 'norm"),
+        (lambda: forms.two_input_networks("projection", "projection"), "into_generator: got 'projection'"),
+        (lambda: forms.two_input_networks("concatenation", "normalisation"), "into_discriminator: got 'norm"),
         (lambda: conditional.side_by_side(*conditional.conditional_networks()), "generator: got .*of two inputs"),
         (lambda: conditional.side_by_side(keras.Model(), keras.Model()), "generator: got Model, .*of two inputs"),
         (
-            lambda: conditional.side_by_side(small_form()[0], conditional.conditional_networks()[1]),
+            lambda: conditional.side_by_side(small_form(*FORMS[0])[0], conditional.conditional_networks()[1]),
             "discriminator: got .*of two inputs",
         ),
         (
-            lambda: conditional.side_by_side(small_form()[0], conditional.two_input_networks(image_shape=(4, 4, 1))[1]),
+            lambda: conditional.side_by_side(
+                small_form(*FORMS[0])[0], forms.two_input_networks(*FORMS[0], image_shape=(4, 4, 1))[1]
+            ),
             r"discriminator: its images have shape \(4, 4, 1\), but the generator makes \(28, 28, 1\)",
         ),
         *(

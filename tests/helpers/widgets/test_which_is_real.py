@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import datasets, gans, results
+from helpers import gans, results
 from helpers.widgets import which_is_real
 
 BYTES = 150_000  # of the digits on the page, at most
@@ -39,8 +39,8 @@ def test_digits_are_the_first_of_the_measured_samples(figure):
     assert np.abs(unpack(figure.images)[first : first + 8] - expected).max() <= 0.5 / 15 + 1e-5
 
 
-def test_real_digits_are_test_digits_and_no_two_are_the_same(figure):
-    test = np.round(15 * datasets.load_mnist().test_images.reshape(-1, 784)).astype(int)
+def test_real_digits_are_test_digits_and_no_two_are_the_same(figure, mnist):
+    test = np.round(15 * mnist.test_images.reshape(-1, 784)).astype(int)
     shown = np.round(15 * unpack(figure.images)[: figure.real]).astype(int)
     rows = [np.flatnonzero((test == one).all(axis=1)) for one in shown]
     assert min(map(len, rows)) >= 1
