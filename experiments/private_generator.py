@@ -223,7 +223,7 @@ def keep(epsilon, drawn):
     """Store the first samples for a chapter, in 16 levels of grey."""
     path = record.weights_path(NAME)
     kept = dict(np.load(path)) if path.exists() else {}
-    kept[str(epsilon)] = np.uint8(np.round(15 * drawn[:SHOWN, ..., 0]))
+    kept[f"epsilon {epsilon}"] = np.uint8(np.round(15 * drawn[:SHOWN, ..., 0]))
     with storage.replacing(path) as partial:
         np.savez_compressed(partial, **kept)
 

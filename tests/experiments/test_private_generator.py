@@ -67,7 +67,7 @@ def test_the_stored_runs_are_of_the_stored_settings():
         runs = results.rows(stored, kind="generator", epsilon=epsilon)
         assert sorted(run["seed"] for run in runs) == list(made.SEEDS)
         assert {run["sigma"] for run in runs} == {made.sigma_of(epsilon)}
-    assert set(results.arrays(made.NAME)) == {str(epsilon) for epsilon in made.EPSILONS}
+    assert set(results.arrays(made.NAME)) == {f"epsilon {epsilon}" for epsilon in made.EPSILONS}
 
 
 def test_the_library_knows_the_stored_releases():

@@ -73,10 +73,10 @@ def test_the_better_value_is_taken_part_by_part():
 
     def end(**setting):
         tried.append(setting)
-        return abs(setting["rate"] - 4e-3) + abs(setting["style_dim"] - 90)
+        return abs(setting["rate"] - 4e-3) + abs(setting["style_dim"] - 10)
 
     best = style_settings.choose(end)
-    assert (best["rate"], best["style_dim"]) == (4e-3, 90)
+    assert (best["rate"], best["style_dim"]) == (4e-3, 10)
     assert len(tried) == sum(map(len, style_settings.TRIED.values()))
 
 
