@@ -1,4 +1,4 @@
-"""Train every kind of autoencoder of the chapter on variants until it has converged, and measure it on test digits.
+"""Train the kinds of autoencoders of the chapter on variants for long, and measure them on test digits.
 
 python -m experiments.variants              every group that is missing, then the result: minutes on a GPU, else hours
 python -m experiments.variants wide l1      these groups only; several such processes may run side by side
@@ -8,7 +8,8 @@ python -m experiments.variants --rehearse   a few steps of everything on few dig
 Every kind gets the same treatment. Seed 100 tries five learning rates at each value of the kind's main setting; the
 best rate has the smallest objective (that which is trained) on validation digits, the best setting the most accurate
 linear probe on them. Seeds 0 to 4 then train at that choice for two lengths, the second twice the first, and the
-length with the smaller objective on validation digits is measured, once, on the test digits.
+length with the smaller objective on validation digits is measured, once, on the test digits. The convolutional kind
+has an experiment of its own, `convolutional_variant`.
 """
 
 import argparse
@@ -159,19 +160,6 @@ def two_layers(_=None):
     return join(*autoencoders.deep_autoencoder([256], 8)[:2])
 
 
-def convolutional(_=None):
-    """Return two convolutions on each side of a linear code of 32."""
-    inputs, codes = keras.Input((784,)), keras.Input((32,))
-    x = keras.layers.Reshape((28, 28, 1))(inputs)
-    for filters in (8, 16):  # -> (n, 14, 14, 8) -> (n, 7, 7, 16)
-        x = layers.MatmulConv2D(filters, 3, 2, "relu")(x)
-    encoder = keras.Model(inputs, keras.layers.Dense(32)(keras.layers.Flatten()(x)))
-    x = keras.layers.Reshape((7, 7, 16))(keras.layers.Dense(784, "relu")(codes))
-    x = layers.MatmulConv2DTranspose(8, 3, 2, "relu")(x)
-    x = layers.MatmulConv2DTranspose(1, 3, 2, "sigmoid")(x)
-    return join(encoder, keras.Model(codes, keras.layers.Flatten()(x)))
-
-
 def wide(noise=0.0, after=None, constraint=None):
     """Return 800 ReLU units after layer normalisation; `after` comes behind the ReLU."""
     inputs, codes = keras.Input((784,)), keras.Input((WIDTH,))
@@ -241,7 +229,6 @@ GROUPS = {
     ),
     "two_layers": Group({"two layers, 8": Kind(two_layers)}, RATES, (40, 80)),
     "tied": Group({"tied": Kind(tied)}, HIGHER, (40, 80)),
-    "convolutional": Group({"convolutional": Kind(convolutional)}, HIGHER, (40, 80)),
     "wide": Group({"wide": Kind(wide), "denoising": Kind(wide, (0.25, 0.5, 1.0), all_settings=True)}, RATES, (20, 40)),
     "l1": Group(
         {"sparse, L1": Kind(sparse, (0.1, 0.3, 1.0), lambda codes, weight, _: weight * l1(codes), True)},
@@ -601,7 +588,7 @@ def finish(trainer, name, lengths, chosen):
     ]
 
 
-SMALL = ("one layer", "tied", "convolutional")  # whose weights are stored
+SMALL = ("one layer", "tied")  # whose weights are stored
 
 
 def keep(choice, networks, digits):
@@ -713,7 +700,7 @@ def build(kind, setting=None):
 
 
 def load(kind):
-    """Return the stored networks of a small kind, "one layer", "tied" or "convolutional", of seed 0."""
+    """Return the stored networks of a small kind, "one layer" or "tied", of seed 0."""
     networks = build(kind)
     weights = storage.load_weights(record.weights_path(NAME, kind.replace(" ", "-")))
     first = len(networks.encoder.get_weights())

@@ -32,8 +32,9 @@ _LUMA = np.array([0.299, 0.587, 0.114], "float32")  # shares of red, green and b
 NAMED = 5  # unusable files that an error names
 _TWELVE_BITS = 4095  # white of many scientific and medical cameras, whose files have 16 bits
 _PHOTOMETRIC = 262  # the tag of a TIFF that is 0 where 0 is white
-# Pillow brings grey levels of 2 and 4 bits in a PNG to 8, but not the transparent one among them.
-STEPS = {"L;2": 85, "L;4": 17}
+# Pillow brings grey levels of 1, 2 and 4 bits in a PNG to 8, but not (that of 1 bit: before version 12) the transparent
+# one among them.
+STEPS = {"1": 255, "L;2": 85, "L;4": 17}
 
 
 class _Wish(NamedTuple):
@@ -174,7 +175,7 @@ def class_labels(path):
     if loose := [file.name for file in files if file.parent == folder]:
         raise ValueError(f"path: {len(loose)} images in {folder} are in no subfolder, such as {loose[0]}.")
     if empty := sorted({entry.name for entry in _entries(folder) if os.path.isdir(entry)} - set(of_file)):
-        raise ValueError(f"path: {len(empty)} subfolders of {folder} have no image, such as {empty[0]}.")
+        raise ValueError(f"path: no image in {len(empty)} of the subfolders of {folder}, such as {empty[0]}.")
     names, labels = np.unique(of_file, return_inverse=True)
     return names.tolist(), labels.astype("int32")
 
@@ -401,7 +402,7 @@ def _open(file):
         with Image.open(file) as image:
             _scale_transparent(image)
             upright = ImageOps.exif_transpose(image)
-            if image.format == "PPM" and image.mode == "I":  # levels that Pillow has brought to 16 bits
+            if image.format in ("PNG", "PPM") and image.mode == "I":  # 16 bits (of a PNG: in Pillow 10)
                 return upright.convert("I;16")
             if (
                 image.mode == "I;16" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
@@ -424,7 +425,7 @@ def _scale_transparent(image):
     if coding == "RGB;16B":  # Pillow keeps 8 bits of each pixel: others may look like the transparent ones
         raise _Unusable("marks a colour of 16 bits as transparent, expected an alpha channel: save it with one")
     if coding in STEPS:
-        image.info["transparency"] *= STEPS[coding]
+        image.info["transparency"] = min(255, image.info["transparency"] * STEPS[coding])
 
 
 def _levels(image, background):

@@ -1,15 +1,41 @@
 """What is known of longer runs than those behind the book's comparisons, for the status page and a test.
 
-A comparison has seeds and a stored curve; whether its order would survive a longer training is another question. The
-names of claims below are patterns of `fnmatch`.
+A comparison has seeds and a stored curve; whether its order would survive a longer training is another question. It is
+answered in one of these ways; the names of claims in the lists are patterns of `fnmatch`.
+
+- `LONGER`: separate runs, at least twice or at most half as long, have the same order.
+- **Settled**, computed from the curves that `tools.curves` finds, means over the seeds of what is compared: from the
+  half of the training to its end the difference keeps its sign, which is that of the claim, and at the end it is larger
+  than what either curve still changed since the half. So if another doubling of the length brought each rival as much
+  as the last one did, the one behind would not reach where the other is now. At a constant rate, or with averaged
+  weights, the point at the half is a run of half the length. Where the rate falls it is not, and the last changes are
+  those of the falling rate: this evidence is weaker, and counted by itself.
+- **Tuned**, computed too: the runs with which the settings of both rivals were chosen, of other seeds and at most half
+  as long for at least one of the rivals, have the same order on validation data. There is one such seed, or three, and
+  no error: weaker still.
+- `TURNED`: separate runs of another length have the other order, and the page says so.
+- All others hold at one length. That includes curves which keep their order from the half on but still move by more
+  than they lie apart.
+
+Unless a comparison is of the first kind, or settled at a constant rate, its page says in the words of `STATED` that
+nothing longer was run.
+
+It is one rule for all, and no proof of what happens at lengths that nobody has run.
 """
 
 from fnmatch import fnmatchcase
 
+import numpy as np
+
+from tools import curves
+
 # Claims whose order was found again at another length, at least twice or at most half of it, and where.
 LONGER = {
     "tied-over-untied-sse": "40 and 80 epochs",
+    "convolutional-over-dense-sse": "20 and 40 epochs",
+    "convolutional-over-dense-80-epochs-sse": "20 and 40 epochs, the dense one 80",
     "two-layers-over-one-layer-8-sse": "40 and 80 epochs",
+    "denoising-psnr-gain-db": "20 and 40 epochs",
     "denoising-over-wide-sse": "20 and 40 epochs",
     "l1-over-top-50-sse": "20 and 40 epochs",
     "top-25-over-l1-sse": "20 and 40 epochs",
@@ -22,7 +48,15 @@ LONGER = {
     "stability-falling-quality-gained": "8,000 and 16,000 steps",
     "stability-fading-quality-gained": "8,000 and 16,000 steps",
 }
-# Results whose other comparisons hold at one length: the chapter that says so, and in which words.
+# Claims whose order another length turned round, and where; the page says so.
+TURNED = {
+    "stability-falling-spread-lost": "the other order after 16,000 steps",
+    "stability-twice-spread-gained": "the other order after 8,000 steps",
+    "stability-twice-score-gained": "the other order after 8,000 steps",
+    "size-gan-best-over-default": "the other order after 20 s, two seeds",
+}
+# Results with comparisons that neither separate runs nor curves of a constant rate have settled: the chapter that says
+# so, and in which words.
 STATED = {
     "code_distributions": ("autoencoders/variational_autoencoder", "Neither kind can be called converged"),
     "conditional_forms": ("gans/conditional", "a short training"),
@@ -39,7 +73,7 @@ STATED = {
     "gan_recipes": ("gans/corrected_loop", "trained the same recipe for about a minute"),
     "mixture_remedies": ("gans/stability", "These runs have not converged"),
     "own_sizes": ("practice/your_own_data", "longer training would probably leave less"),
-    "private_generator": ("practice/trust", "a longer training was not measured"),
+    "private_generator": ("practice/trust", "neither a longer training nor another"),
     "robustness": ("practice/trust", "for five {term}`epochs <epoch>`"),
     "size_study": ("practice/choosing_size", "A choice is a choice *for a budget and a code size*"),
     "sizes": ("practice/your_own_data", "had not converged"),
@@ -49,13 +83,102 @@ STATED = {
     "variants": ("autoencoders/variants", "The wide networks have not quite converged"),
 }
 
+LENGTHS, SETTLED, SETTLED_FALLING, TUNED = "lengths", "settled", "settled, falling", "tuned"
+MOVING, CROSSING, TURNED_ROUND, MISSING = "moving", "crossing", "turned", "missing"
+FIRM = (LENGTHS, SETTLED)
+KNOWN = (*FIRM, SETTLED_FALLING, TUNED)
+KINDS = {  # what the status page says behind a curve
+    LENGTHS: "two lengths",
+    SETTLED: "settled by the curves",
+    SETTLED_FALLING: "settled by the curves, of a falling rate",
+    TUNED: "the same order in shorter runs of the tuning",
+    MOVING: "the same order from the half on, but still moving",
+    CROSSING: "the curves cross",
+    TURNED_ROUND: "another order at another length",
+    MISSING: "one length",
+}
+
+
+def verdict(ours, theirs, sign=None):
+    """Say what two curves tell of their order: `SETTLED`, `CROSSING`, `MOVING` or `MISSING`.
+
+    Parameters
+    ----------
+    ours, theirs : dict
+        Length of training → mean over the seeds; only the lengths that both have are compared.
+    sign : float, optional
+        Of the claim: positive if ours is larger. Curves that end the other way count as crossing.
+    """
+    lengths = sorted(ours.keys() & theirs.keys())
+    late = [length for length in lengths if 2 * length > lengths[-1]]
+    if len(late) == len(lengths):
+        return MISSING  # no point at the half or before it
+    points = [lengths[-len(late) - 1], *late]
+    one, other = (np.array([curve[length] for length in points], float) for curve in (ours, theirs))
+    apart = one - other
+    if np.any(apart * (apart[-1] if sign is None else sign) <= 0):
+        return CROSSING
+    still = max(abs(curve[-1] - curve[0]) for curve in (one, other))
+    return SETTLED if abs(apart[-1]) > still else MOVING
+
 
 def lengths(claim):
-    """Return at which lengths the order of a comparison was found, or "" where it is known at one alone."""
+    """Return at which lengths the order of a comparison was found by separate runs, or ""."""
     return next((where for pattern, where in LONGER.items() if fnmatchcase(claim["name"], pattern)), "")
 
 
-def split(claims):
-    """Return the comparisons among the claims: those whose order is known at two lengths, and the others."""
-    compared = [claim for claim in claims if claim.get("comparison")]
-    return [one for one in compared if lengths(one)], [one for one in compared if not lengths(one)]
+def judge(claim):
+    """Return what is known of longer runs than those of a comparison, one of `KINDS`."""
+    name = claim["name"]
+    if name in TURNED:
+        return TURNED_ROUND
+    if lengths(claim):
+        return LENGTHS
+    found = MISSING
+    if rivals := curves.RIVALS.get(name):
+        found = verdict(rivals.ours(), rivals.theirs(), sign_of(claim, rivals))
+    if found == SETTLED:
+        return SETTLED_FALLING if rivals.falls else SETTLED
+    if rivals := curves.TUNED.get(name):
+        found = TUNED if (rivals.ours() - rivals.theirs()) * sign_of(claim, rivals) > 0 else CROSSING
+    return found
+
+
+def sign_of(claim, rivals):
+    """Return a number that is positive if the claim says that ours is larger."""
+    return claim["value"] - (1 if rivals.ratio else 0)
+
+
+def in_words(claim):
+    """Return what stands behind a comparison's curve on the status page."""
+    kind = judge(claim)
+    return TURNED[claim["name"]] if kind == TURNED_ROUND else lengths(claim) or KINDS[kind]
+
+
+def count(claims):
+    """Return how many of the comparisons among the claims are of each of `KINDS`."""
+    found = [judge(claim) for claim in claims if claim.get("comparison")]
+    return {kind: found.count(kind) for kind in KINDS}
+
+
+def to_state(claims):
+    """Return the comparisons among the claims whose page has to say that they hold at one length."""
+    return [claim for claim in claims if claim.get("comparison") and judge(claim) not in FIRM]
+
+
+def summary(claims):
+    """Say in words what is known of longer runs than those behind the comparisons among the claims."""
+    kinds = count(claims)
+    open_ones = sum(number for kind, number in kinds.items() if kind not in KNOWN)
+    return (
+        f"Comparisons of trained models: **{sum(kinds.values())}**, each with at least three seeds and a stored curve. "
+        f"What is known of their order after a longer training stands in brackets behind the curve. Separate runs of "
+        f"another length have the same order in **{kinds[LENGTHS]}**. **{kinds[SETTLED]}** are settled by their "
+        f"curves: from the half of the training on the order stays, and in the end the difference is larger than what "
+        f"either curve still changed since the half. In **{kinds[SETTLED_FALLING]}** more the same holds where a "
+        f"learning rate falls, which says less. In **{kinds[TUNED]}** the runs of the tuning, at most half as long for "
+        f"one rival at least and with other seeds, have the same order. The other **{open_ones}** hold at one length: "
+        f"in **{kinds[MOVING]}** the order stays from the half on, but a curve changed by more than the difference, in "
+        f"**{kinds[CROSSING]}** the curves cross, in **{kinds[TURNED_ROUND]}** runs of another length have another "
+        f"order, and in **{kinds[MISSING]}** no curve of what is compared is stored for both rivals."
+    )

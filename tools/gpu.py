@@ -1,16 +1,21 @@
-"""Run the chapters on this machine's accelerator and write down which of their claims fail there.
+"""Run the chapters on this machine's accelerator and write down which of their claims fail there, then the benchmark.
 
-Usage: python -m tools.gpu [book/gans/broken_loop ...]      (none: every notebook in _toc.yml that has no result yet)
+Usage: python -m tools.gpu [book/gans/broken_loop ...]      (none: what has no result yet)
 
 The result is ``experiments/results/gpu.json``, and the executed pages lie in ``experiments/runs/gpu/``. The book's own
-notebooks are neither read nor written.
+notebooks are not written. The chapters that took longest in them are started first. A run that was killed goes on where
+it was, with the chapters that had ended kept.
+
+`python -m tools.needs` prints what a machine lacks for it, one requirement a line. Without an index, bring the packages
+as wheels: ``pip download -r lacks.txt --dest wheels --only-binary=:all: --python-version 3.12`` on a machine that has
+one, and ``pip install --no-index --find-links wheels -r lacks.txt`` there. The JAX, NumPy and PyTorch that are there
+may stay, if they are new enough.
 """
 
 import argparse
 import asyncio
 import contextlib
 import functools
-import hashlib
 import math
 import os
 import re
@@ -27,14 +32,21 @@ from nbclient import NotebookClient
 
 from experiments.harness import record
 from helpers import claims
+from tools import needs
 from tools.execute import SECONDS_PER_CELL, read_source
-from tools.pages import ROOT, notebooks
+from tools.pages import ROOT, digest, notebooks
 
 FAILED_MIME = "application/vnd.book.failed-claim+json"
 PAGES = ROOT / "experiments" / "runs" / "gpu"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # In a cell of its own before the chapter's first, so that the chapter itself needs no change.
 WATCH = "from tools import gpu as _gpu\n_gpu.watch_claims()"
+# Several kernels share one GPU, of which JAX would give the first three quarters; and tuning the products of a dozen
+# processes at once took ten minutes.
+SHARING = {
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    "XLA_FLAGS": "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false",
+}
 
 
 def watch_claims():
@@ -59,8 +71,7 @@ def watch_claims():
 def kernel_environment():
     """Return the environment variables of a chapter's kernel."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    # Several kernels share one GPU, of which JAX would give the first three quarters.
-    return {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false", "PYTHONPATH": os.pathsep.join(paths)}
+    return {**SHARING, **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def make_client(path):
@@ -189,14 +200,17 @@ class Result:
     ----------
     name : str
         The result's name in ``experiments/results``. One of another device or of other versions is written over.
+    values : bool, default=True
+        Keep the values of the claims that hold, too, and not only how many there are.
     """
 
-    def __init__(self, name):
-        self.name, self.chapters, self.unfinished = name, {}, []
+    def __init__(self, name, values=True):
+        self.name, self.values, self.chapters, self.unfinished, self.benchmark = name, values, {}, [], {}
         with contextlib.suppress(FileNotFoundError):
             old, now = record.read(name), claims.run_record()
             if all(old["conditions"][key] == now[key] for key in ("device", "versions")):
                 self.chapters, self.unfinished = old["chapters"], old["not_finished"]
+                self.benchmark = old.get("benchmark", {})
 
     def lacks(self, name):
         """Say whether a chapter has no result, or one of an older text."""
@@ -212,14 +226,28 @@ class Result:
     def add(self, name, found):
         """Write one chapter down, and print a line about it."""
         if found:
-            self.chapters[name] = {"source": digest(name), **found}
+            self.chapters[name] = {"source": digest(name), "held": len(found["claims"]), **found}
+            if not self.values:
+                del self.chapters[name]["claims"]
             self.unfinished.remove(name)
             self.write()
         print(f"{name}: {in_words(found)}", flush=True)
 
     def write(self):
         """Write ``results/NAME.json``."""
-        record.write(self.name, not_finished=self.unfinished, chapters=self.chapters)
+        parts = {"benchmark": self.benchmark} if self.benchmark else {}
+        record.write(self.name, not_finished=self.unfinished, chapters=self.chapters, **parts)
+
+    def measure(self, deadline, rehearse):
+        """Measure the benchmark's rows, and write them down; of a rehearsal only which could run."""
+        from experiments.bench import accelerator, run  # it imports Keras, which no kernel needs to do for this module
+
+        small = {"together": False, "steps": 2, "rounds": 1} if rehearse else {}
+        rows = accelerator.measure(deadline=deadline, **small)
+        if rehearse:
+            rows = {case: {peer: list(forms) for peer, forms in peers.items()} for case, peers in rows.items()}
+        self.benchmark = {"machine": run.machine(), "rows": rows}
+        self.write()
 
     def faults(self):
         """Return how many claims fail, how many errors came otherwise and how many chapters did not end."""
@@ -229,9 +257,17 @@ class Result:
         return counts
 
 
-def digest(name):
-    """Return a few letters that change with a chapter's source."""
-    return hashlib.sha256(Path(name).with_suffix(".md").read_bytes()).hexdigest()[:12]
+def longest_first(names):
+    """Return names of chapters, the one that took longest in its committed notebook first."""
+
+    def took(name):
+        """Return its seconds, or 0."""
+        path = Path(name).with_suffix(".ipynb")
+        cells = nbformat.read(path, as_version=4).cells if path.exists() else []
+        shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+        return max((data[claims.RUN_MIME]["seconds"] for data in shown if claims.RUN_MIME in data), default=0)
+
+    return sorted(names, key=took, reverse=True)
 
 
 def in_words(found):
@@ -250,27 +286,41 @@ def result_name(parser, rehearse):
     """Return the name of the result, or end with a message: without a GPU nothing is to look like a GPU's result."""
     import jax
 
+    if missing := needs.lacking([each for each in needs.requirements() if each not in needs.BENCH]):
+        parser.error(f"not installed, or too old: {', '.join(missing)}")
     if rehearse:
-        return "gpu_rehearsal"
+        return rehearse
     if jax.default_backend() == "cpu":
         parser.error("JAX sees no accelerator here; --rehearse writes gpu_rehearsal.json")
     return "gpu"
 
 
+def read_options(arguments):
+    """Return the command line's options, and the parser for what turns out to be wrong later."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("chapters", nargs="*", help="such as book/gans/broken_loop; these alone are run, and again")
+    half = max(1, len(record.cores()) // 2)
+    parser.add_argument("--jobs", type=int, default=half, help="chapters at a time; by default half of the cores")
+    parser.add_argument("--limit-seconds", type=float, default=math.inf, help="kill what still runs after this long")
+    parser.add_argument("--no-benchmark", action="store_true", help="run the chapters alone")
+    where = dict(nargs="?", const="gpu_rehearsal", metavar="RESULT", help="run wherever JAX runs, with another result")
+    parser.add_argument("--rehearse", **where)
+    return parser.parse_args(arguments), parser
+
+
 def main(arguments=None):
     """Run the named chapters, or all that lack a result; the exit code is 1 unless all ended and all claims hold."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("chapters", nargs="*", help="such as book/gans/broken_loop; these are run again")
-    parser.add_argument("--jobs", type=int, default=5, help="chapters at a time")
-    parser.add_argument("--limit-seconds", type=float, default=math.inf, help="kill what still runs after this long")
-    parser.add_argument("--rehearse", action="store_true", help="run on the CPU where there is no accelerator")
-    options = parser.parse_args(arguments)
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # as in `kernel_environment`: this process too
-    result = Result(result_name(parser, options.rehearse))
+    options, parser = read_options(arguments)
+    for name, value in SHARING.items():
+        os.environ.setdefault(name, value)  # in this process too, and in those of the benchmark
+    end = time.monotonic() + options.limit_seconds
+    result = Result(result_name(parser, options.rehearse), values=not options.rehearse)
     names = [Path(name).with_suffix("").as_posix() for name in options.chapters or notebooks()]
-    names = [name for name in names if options.chapters or result.lacks(name)]
+    names = longest_first([name for name in names if options.chapters or result.lacks(name)])
     result.expect(names)
     asyncio.run(run_all(names, options.jobs, options.limit_seconds, result.add))
+    if not (options.chapters or options.no_benchmark or result.benchmark) and time.monotonic() < end:
+        result.measure(end, options.rehearse)
     faults = result.faults()
     print(", ".join(f"{key.replace('_', ' ')}: {faults[key]}" for key in ("failed", "errors", "not_finished")))
     return int(faults.total() > 0)

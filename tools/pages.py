@@ -1,5 +1,6 @@
 """The book's pages as _toc.yml lists them, and the notebooks among them."""
 
+import hashlib
 from pathlib import Path
 
 import yaml
@@ -27,6 +28,11 @@ def pages(root=ROOT):
 def notebooks(root=ROOT):
     """List the pages that are notebooks, in reading order, relative to `root`."""
     return [name for name in pages(root) if name.suffix == ".ipynb"]
+
+
+def digest(name):
+    """Return a few letters that change with a chapter's source."""
+    return hashlib.sha256(Path(name).with_suffix(".md").read_bytes()).hexdigest()[:12]
 
 
 def chapters_by_part(root=ROOT):

@@ -32,7 +32,8 @@ SIDE = re.compile(r" (width|height)='([\d.]+)pt'")
 SOURCE_FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
 FOLDED = {"jupyter": {"source_hidden": True, "outputs_hidden": True}, "cellView": "form", "collapsed": True}
 HOW = """Each chapter is a notebook that shows what its page shows. It runs from top to bottom: `Shift`+`Enter` runs a
-cell. Solutions are folded. A click on the title unfolds the text, and a click on the dots of a folded cell its code."""
+cell. Solutions are folded. A click on the title unfolds the text, and a click on the dots of a folded cell its code.
+On GitHub, which runs nothing, the code of solutions is open, and an interactive figure is a picture of itself."""
 CONTINUED = ", continued"
 DETAILS = "<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>"
 
@@ -125,12 +126,15 @@ class Edition:
         self.solution = None
 
     def fold(self):
-        """Fold what a solution said since its last code cell; one that begins with code has a line that says so."""
+        """Fold what a solution said since its last code cell; one that begins with code has a line that says so.
+
+        GitHub and plain viewers fold no cell, so the line does not call them folded.
+        """
         text = "\n\n".join(filter(None, self.folded))
         if text:
             self.texts.append(DETAILS.format(title=self.solution, text=text))
         elif not self.solution.endswith(CONTINUED):
-            self.texts.append(DETAILS.format(title=self.solution, text="In the folded cells below."))
+            self.texts.append(DETAILS.format(title=self.solution, text="In the cells below."))
         self.solution, self.folded = self.solution.removesuffix(CONTINUED) + CONTINUED, []
 
     def flush(self, identifier=None):

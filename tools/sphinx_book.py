@@ -15,7 +15,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from tools import comparisons
-from tools.pages import chapters_by_part, notebooks
+from tools.pages import chapters_by_part, digest, notebooks
 from tools.prose import paragraphs
 
 CLAIM = "application/vnd.book.claim+json"
@@ -59,6 +59,12 @@ EXERCISE_COLUMNS = ["chapter", "exercise", "kinds", "answers back"]
 EXERCISE = re.compile(r"^```\{exercise-start\} *(.*)\n((?::.*\n)*)((?:.*\n)*?)```\{exercise-end\}", re.MULTILINE)
 # What a chapter says at its top, and how the table of chapters names it.
 PROMISE = re.compile(r"\*\*You will (do|learn)\*\*: (.+)")
+_HYPHEN = "\N{NON-BREAKING HYPHEN}"
+# The results of `tools.gpu`, and how the page of results speaks of each.
+MACHINES = {
+    "gpu": "The stored run on a GPU",
+    "gpu_rehearsal": "The rehearsal of this run on a processor",
+}
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 logger = logging.getLogger(__name__)
 
@@ -161,7 +167,7 @@ def claim_row(claim):
     bound = " and ".join(f"{word} {readable(number)}" for word, number in bounds.items() if number is not None)
     comparison = claim.get("comparison") or {"seeds": "", "standard_errors": "", "curve": ""}
     apart = comparison["standard_errors"]
-    lengths = comparison["curve"] and comparisons.lengths(claim)
+    known = comparison["curve"] and comparisons.in_words(claim)
     return [
         f"{{doc}}`{claim['name']} </{claim['chapter']}>`",
         ("met" if bound else "reported") if claim["met"] else "**NOT\N{NO-BREAK SPACE}MET**",
@@ -169,7 +175,7 @@ def claim_row(claim):
         bound or "none",
         str(comparison["seeds"]),
         "no spread" if apart is None else apart and f"{apart:.1f}",
-        comparison["curve"] and f"`{comparison['curve']}`{lengths and f' ({lengths})'}",
+        comparison["curve"] and f"`{comparison['curve']}` ({known})",
         f"{{cite:t}}`{claim['source']}`" if claim["source"] else "",
     ]
 
@@ -181,6 +187,33 @@ def run_row(chapter, heading, run):
     memory = "not measured" if peak is None else f"{peak:.2f} GiB"
     date = run["date"].replace("-", "\N{NON-BREAKING HYPHEN}")
     return [f"{{doc}}`{heading} </{chapter}>`", f"{run['seconds']:.0f}", memory, date, run["device"], versions]
+
+
+def on_other_machines(root):
+    """List a sentence for each stored run of `tools.gpu`: what it ran on, how much of the book, and what failed."""
+    found = []
+    for name, ran in MACHINES.items():
+        path = Path(root) / "experiments" / "results" / f"{name}.json"
+        if path.exists():
+            found.append(ran + coverage(root, json.loads(path.read_text(encoding="utf-8"))))
+    return found
+
+
+def coverage(root, result):
+    """Say of a result of `tools.gpu` where and when it was made, which part of the book it covers, and how it ended."""
+    ran, where = result["chapters"], result["conditions"]
+    there = [name for name in ran if Path(root, f"{name}.md").exists()]
+    same = sum(digest(Path(root, name)) == ran[name]["source"] for name in there)
+    held = sum(page.get("held", len(page.get("claims", ()))) for page in ran.values())
+    failed = [f"`{claim['name']}`" for page in ran.values() for claim in page["failed"]]
+    errors = sum(len(page["errors"]) for page in ran.values())
+    names = f"**{len(failed)}**" + (f" ({', '.join(failed)})" if failed else "")
+    return (
+        f" ({where['device']}, JAX\N{NO-BREAK SPACE}{where['versions']['jax']}, {where['date'].replace('-', _HYPHEN)})"
+        f" covers **{len(there)}** of the **{len(notebooks(root))}** chapters, **{same}** of them with the text that"
+        f" they have now. Claims that held: **{held}**; that failed: {names}; other errors: **{errors}**."
+        f" The benchmark {'is' if 'benchmark' in result else 'is not'} part of it."
+    )
 
 
 def title(path):
@@ -218,7 +251,8 @@ class StatusDirective(TableDirective):
         """Return the nodes; the page is built anew when a notebook has changed."""
         root = Path(self.env.srcdir)
         chapters = {path.with_suffix("").as_posix(): path for path in notebooks(root)}
-        for path in ("_toc.yml", *chapters.values()):
+        stored = [f"experiments/results/{name}.json" for name in MACHINES]
+        for path in ("_toc.yml", *stored, *chapters.values()):
             self.env.note_dependency(str(path))
         headings = {chapter: title(root / path) for chapter, path in chapters.items()}
         runs = [
@@ -226,20 +260,20 @@ class StatusDirective(TableDirective):
             for chapter, path in chapters.items()
             for run in records(root / path, RUN)
         ]
-        return [*self.claims(gather(root)[0], headings), self.section("The runs", self.table(RUN_COLUMNS, runs))]
+        machines = [self.paragraph(text) for text in on_other_machines(root)]
+        return [
+            *self.claims(gather(root)[0], headings),
+            self.section("The runs", self.table(RUN_COLUMNS, runs)),
+            *([self.section("On a GPU", machines)] if machines else []),
+        ]
 
     def claims(self, claims, headings):
         """Return the summary, the claims not met, and a section a chapter."""
         missed = [claim for claim in claims if not claim["met"]]
         bounded = [claim for claim in claims if (claim["at_least"], claim["at_most"]) != (None, None)]
         counts = f"Claims: **{len(claims)}**. With a bound: **{len(bounded)}**. Not met: **{len(missed)}**."
-        known, one_length = comparisons.split(claims)
-        if compared := len(known) + len(one_length):
-            counts += (
-                f" Comparisons of trained models: **{compared}**, each with at least three seeds and a stored curve. "
-                f"The order of **{len(known)}** is known at two lengths of training or more, which stand in brackets "
-                f"behind the curve; **{len(one_length)}** hold at one length."
-            )
+        if any(claim.get("comparison") for claim in claims):
+            counts += f" {comparisons.summary(claims)}"
         sections = {heading: [c for c in claims if c["chapter"] == chapter] for chapter, heading in headings.items()}
         return [
             self.paragraph(counts),
@@ -252,7 +286,8 @@ class StatusDirective(TableDirective):
 
     def section(self, heading, content):
         """Return a section that the page's own contents list, too."""
-        section = nodes.section("", nodes.title("", "", *self.parse_inline(heading)[0]), content)
+        parts = content if isinstance(content, list) else [content]
+        section = nodes.section("", nodes.title("", "", *self.parse_inline(heading)[0]), *parts)
         section["names"].append(nodes.fully_normalize_name(heading))
         self.state.document.note_implicit_target(section, section)
         return section

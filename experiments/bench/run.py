@@ -24,7 +24,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from experiments.bench import cases, ceiling
+from experiments.bench import cases, ceiling, serial
 from experiments.harness import record, training
 
 NAME = "bench"
@@ -185,7 +185,8 @@ def main(arguments=None):
     if options.rehearse:
         print(json.dumps(summary(log), indent=1))
         return
-    record.write(NAME, machine=machine(), rows=summary(log), ceiling=ceiling.shares())
+    apart = {"ceiling": ceiling.shares(), "serial": serial.in_a_row()}
+    record.write(NAME, machine=machine(), rows=summary(log), **apart)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The benchmark in PyTorch: modules, autograd and fused Adam, in eager mode or through `torch.compile`.
 
 In the step of G, D's weights need no gradients, and are told so. Convolutions may have their channels last in memory.
+Where PyTorch sees a CUDA device, all of it is there.
 """
 
 import functools
@@ -14,6 +15,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from experiments.bench import cases
 
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+torch.backends.cudnn.allow_tf32 = False  # convolutions in float32, as PyTorch's matrix products are by default
 ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": functools.partial(nn.LeakyReLU, cases.SLOPE), "sigmoid": nn.Sigmoid}
 
 
@@ -43,7 +46,7 @@ def network(case, name, seed=0):
     """Return a network of a case with its first weights."""
     weights = iter(case.weights(name, seed))
     layers = [module for layer in case.networks[name] for module in _modules(layer, weights)]
-    return nn.Sequential(*layers).train()
+    return nn.Sequential(*layers).train().to(DEVICE)
 
 
 def _modules(layer, weights):
@@ -216,15 +219,16 @@ def train(case, form, told, latents=None):
     """
     torch.manual_seed(0)
     kind = Autoencoder if "autoencoder" in case.networks else ManyGans if form == "vmap" else Gan
-    player, data, rows = kind(case, form), torch.tensor(case.data()), torch.tensor(case.rows())
+    player = kind(case, form)
+    data, rows = (torch.tensor(array, device=DEVICE) for array in (case.data(), case.rows()))
     if data.ndim == 4:
         data = data.permute(0, 3, 1, 2).contiguous(memory_format=getattr(player, "layout", torch.contiguous_format))
     shape = (2, case.batch, case.latent if "generator" in case.networks else 0)
     shape = (case.seeds, *shape) if form == "vmap" else shape
-    given = None if latents is None else torch.tensor(np.asarray(latents))
+    given = None if latents is None else torch.tensor(np.asarray(latents), device=DEVICE)
     while True:
         log = []
         for number, chosen in enumerate(rows):
-            drawn = torch.randn(shape) if given is None else given[number]
+            drawn = torch.randn(shape, device=DEVICE) if given is None else given[number]
             log.append(player.step(data[chosen], drawn))
         told({name: float(torch.stack([losses[name] for losses in log]).mean()) for name in log[0]})

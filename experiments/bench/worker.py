@@ -21,6 +21,7 @@ CLOCKS = (time.perf_counter, time.process_time)  # the second counts all threads
 
 def load(peer):
     """Return the module of a peer; nothing may have imported Keras before."""
+    os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "float32")  # as `helpers` has it; a GPU has fewer bits else
     if peer.startswith("keras_"):
         os.environ["KERAS_BACKEND"] = peer.removeprefix("keras_")
     return importlib.import_module(f"experiments.bench.{MODULES.get(peer, peer)}")

@@ -39,6 +39,7 @@ REQUIRED = {
         "best-autoencoder-30-sse": {"at_most": 2.1},
         "denoising-psnr-gain-db": {"at_least": 6},
         "tied-over-untied-sse": {"at_least": 1, "at_most": 1.1},
+        "convolutional-over-dense-sse": {"at_most": 2 / 3},
         "two-layers-over-one-layer-8-sse": {"at_most": 0.5},
         "denoising-over-contractive-psnr": {"at_least": 1.5},
         "l1-over-top-50-sse": {"at_least": 2},
@@ -401,6 +402,12 @@ def test_every_figure_has_alt_text(code):
     with_image = [cell for cell in code if kinds[cell.id] & {"image/png", "image/svg+xml"}]
     alt = {cell.id: cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "") for cell in with_image}
     assert [cell for cell, text in alt.items() if not text.strip()] == []
+
+
+def test_caption_belongs_to_one_picture(code):
+    shown = {cell.id: [o for o in cell.outputs if o.output_type in ("display_data", "execute_result")] for cell in code}
+    captioned = [cell for cell in code if "figure" in cell.metadata.get("mystnb", {})]
+    assert [cell.source[:60] for cell in captioned if len(shown[cell.id]) > 1] == []  # each would get the caption
 
 
 def test_box_at_the_top_says_what_a_reader_will_do_and_learn(path):

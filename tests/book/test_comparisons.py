@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from experiments.harness import record
-from tools import comparisons
+from tools import comparisons, curves
 from tools.pages import ROOT
 from tools.sphinx_book import gather
 
@@ -230,13 +230,91 @@ def test_comparisons_under_other_names_are_claims_with_a_reason():
     assert all(reason.strip() for reason in OTHER_NAMES.values())
 
 
-def test_every_comparison_is_known_at_two_lengths_or_its_page_says_that_it_is_not():
-    _, one_length = comparisons.split(CLAIMS.values())
+def test_a_comparison_is_known_at_other_lengths_or_its_page_says_that_it_is_not():
+    one_length = comparisons.to_state(CLAIMS.values())
     for claim in one_length:
         chapter, words = comparisons.STATED[claim["comparison"]["curve"]]
         assert claim["chapter"] == f"book/{chapter}", claim["name"]
         assert words in (ROOT / "book" / f"{chapter}.md").read_text(encoding="utf-8"), f"{chapter}: {words}"
     assert comparisons.STATED.keys() == {claim["comparison"]["curve"] for claim in one_length}
+
+
+def test_what_is_known_of_other_lengths_is_of_comparisons():
+    assert curves.RIVALS.keys() | curves.TUNED.keys() | comparisons.TURNED.keys() <= set(COMPARED)
+    kinds = comparisons.count(CLAIMS.values())
+    assert sum(kinds.values()) == len(COMPARED)
+    assert len(COMPARED) - sum(kinds[kind] for kind in comparisons.FIRM) == len(comparisons.to_state(CLAIMS.values()))
+
+
+# What a page says of its curves or of its tuning: the words, the claims and the kind that this asks of them.
+SAID = [
+    (
+        "autoencoders/supervised_autoencoder",
+        "the best setting of each form had the same order, at 100 and at 1,000 labels",
+        [
+            f"supervised-{name}"
+            for count in (100, 1_000)
+            for name in (
+                f"autoencoder-gain-{count}-labels",
+                f"labelled-gain-{count}",
+                f"unlabelled-over-labelled-{count}",
+            )
+        ],
+        comparisons.TUNED,
+    ),
+    (
+        "gans/corrected_loop",
+        "is larger after eight epochs than anything that either curve changed since the fourth",
+        [f"ablation-only-{change}-fdd-over-source" for change in ("penalty", "betas", "normalisation")],
+        comparisons.SETTLED,
+    ),
+    (
+        "gans/dcgan",
+        "neither of these two curves changes by as much as they lie apart at the end",
+        ["dcgan-fdd-over-narrow-dense"],
+        comparisons.SETTLED,
+    ),
+    (
+        "gans/conditional",
+        "After the first of the three epochs, projection was still ahead of normalisation",
+        ["conditional-normalisation-minus-projection-accuracy"],
+        comparisons.CROSSING,
+    ),
+    (
+        "gans/stability",
+        "by more than the means still change in the second half",
+        [f"stability-{kind}-modes-gained" for kind in ("r1", "packing", "matching")],
+        comparisons.SETTLED_FALLING,
+    ),
+    (
+        "gans/stability",
+        "At the end, both are the other way round",
+        ["stability-matching-quality-lost", "stability-fourier-constant-quality-gained"],
+        comparisons.CROSSING,
+    ),
+    (
+        "practice/connections",
+        "at the end they lie further apart than any of them still moved",
+        [
+            "connections-sampled-adversarial-over-gan",
+            "connections-sampled-vae-gan-over-adversarial",
+            "connections-sampled-autoencoder-over-vae-gan",
+        ],
+        comparisons.SETTLED_FALLING,
+    ),
+    (
+        "colour/discrete_codes",
+        "by more than their errors still fall",
+        ["codes-restart-over-loss-sse", "codes-unit-over-loss-sse"],
+        comparisons.SETTLED_FALLING,
+    ),
+]
+
+
+@pytest.mark.parametrize(("chapter", "words", "names", "kind"), SAID)
+def test_what_a_page_says_of_longer_runs_follows_from_its_curves(chapter, words, names, kind):
+    assert words in (ROOT / "book" / f"{chapter}.md").read_text(encoding="utf-8")
+    assert {comparisons.judge(CLAIMS[name]) for name in names} == {kind}
 
 
 @pytest.mark.parametrize("pattern", comparisons.LONGER)

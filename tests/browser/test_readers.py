@@ -16,7 +16,7 @@ MYST = re.compile(r"\{[\w:+-]+\}`|^[ >]*(`{3,}|:{3,})\{", re.MULTILINE)
 RENDERER = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin, double_inline=True)
 # Of a page, what is no prose, and of a notebook, what a page has no need of.
 NO_PROSE = ".cell_input, .cell_output, .headerlink, .math, details.hide, script, noscript, style"
-ONLY_HERE = re.compile(r"In the folded cells below\.|Use it on the page\.")
+ONLY_HERE = re.compile(r"In the cells below\.|Use it on the page\.")
 
 
 @pytest.fixture(scope="module", params=notebooks(), ids=str)

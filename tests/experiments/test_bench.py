@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.bench import book, cases, ceiling, raw_jax, run
+from experiments.bench import accelerator, book, cases, ceiling, raw_jax, run, serial
 from experiments.harness import record
 from experiments.harness.stacked import Stack
 from helpers import gans
@@ -191,6 +191,7 @@ def nobody_works(monkeypatch, tmp_path):
     monkeypatch.setattr(run, "REST", 0)
     monkeypatch.setattr(run.training, "RUNS", tmp_path)
     monkeypatch.setattr(run.ceiling, "shares", dict)
+    monkeypatch.setattr(run.serial, "in_a_row", dict)
     written = {}
     monkeypatch.setattr(run.record, "write", lambda name, **result: written.update(result))
     return asked, stop_at, written
@@ -211,3 +212,32 @@ def test_peers_take_turns_and_a_killed_run_goes_on(nobody_works):
     assert fit["rounds"] == 3
     assert fit["wall"]["median"] == pytest.approx(6 / cases.CASES["autoencoder"].steps)
     assert "no torch" in written["rows"]["autoencoder"]["torch"]["eager"]["failed"]
+
+
+def test_on_an_accelerator_the_rows_take_turns(nobody_works):
+    asked, _, _ = nobody_works
+    found = accelerator.measure(["autoencoder", "points_10"], rounds=2)
+    first = asked[: len(asked) // 2]
+    assert asked == [*first, *first]
+    assert {row[0] for row in first} == {"autoencoder", "points_10"}
+    assert ("points_10", "book", "halves") not in first
+    fit = found["autoencoder"]["book"]["fit"]
+    assert (fit["rounds"], fit["steps"]) == (2, cases.CASES["autoencoder"].steps)
+
+
+def test_on_an_accelerator_nothing_is_begun_after_the_limit(nobody_works):
+    asked, _, _ = nobody_works
+    assert accelerator.measure(["autoencoder"], deadline=0) == {}
+    assert asked == []
+
+
+def test_on_an_accelerator_a_peer_that_is_not_there_is_left_out(monkeypatch):
+    monkeypatch.setattr(accelerator.importlib.util, "find_spec", lambda name: name == "jax" or None)
+    assert {peer for _, peer, _ in accelerator.rows(["mlp_gan"])} == {"book"}
+
+
+def test_trainings_in_a_row_are_timed_after_the_first_stretch():
+    times = iter([5.0, 6.0, 7.0, 9.0, 10.0, 11.0])  # two trainings of three stretches; the second begins slowly
+    case = cases.small(cases.CASES["points_1"])
+    found = serial.measure(case, seeds=2, steps=3, points=3, clock=lambda: next(times))
+    assert found == {"stretch": 1.0, "all": 6.0, "stretches": 5, "ratio": 1.2}

@@ -1,5 +1,7 @@
 """The private generator: its noise, its features and its release where they are known, and what was stored."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,35 @@ def test_the_stored_runs_are_of_the_stored_settings():
         assert sorted(run["seed"] for run in runs) == list(made.SEEDS)
         assert {run["sigma"] for run in runs} == {made.sigma_of(epsilon)}
     assert set(results.arrays(made.NAME)) == {f"epsilon {epsilon}" for epsilon in made.EPSILONS}
+
+
+def test_a_search_that_is_taken_up_again_goes_the_same_way(monkeypatch):
+    asked = []
+
+    def attempt(setting, *_):
+        asked.append(setting)
+        return {"setting": setting, "fdd": abs(setting["width"] - 10) + abs(1e3 * setting["rate"] - 4)}
+
+    monkeypatch.setattr(made, "attempt", attempt)
+    monkeypatch.setattr(made, "Judge", lambda images, labels: None)
+    digits = types.SimpleNamespace(validation_images=None, validation_labels=None)
+    whole = list(made.search(digits, [], float("inf")))
+    assert [run["setting"] for run in whole] == asked
+    assert {run["setting"]["width"] for run in whole[3:]} == {10.0}
+    assert list(made.search(digits, list(whole), float("inf"))) == []
+    assert list(made.search(digits, whole[:4], float("inf"))) == whole[4:]
+    assert list(made.search(digits, whole[:4], -1.0)) == []
+
+
+def test_the_stored_search_is_the_one_of_the_stages():
+    stored = record.read(made.SEARCHED)
+    assert (stored["first"], stored["search"]) == (made.START, made.SEARCH)
+    known = types.SimpleNamespace(validation_images=None, validation_labels=None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(made, "Judge", lambda images, labels: None)
+        assert list(made.search(known, list(stored["runs"]), -1.0)) == []  # it would begin nothing
+        patch.setattr(made, "attempt", lambda *_: pytest.fail("a try is missing"))
+        assert list(made.search(known, list(stored["runs"]), float("inf"))) == []
 
 
 def test_the_library_knows_the_stored_releases():

@@ -19,6 +19,7 @@ from helpers.autoencoders import (
     residual_autoencoder,
     vae_networks,
 )
+from tests.slow import after
 from tools.pages import ROOT
 
 CHAPTER = ROOT / "book/autoencoders/first_autoencoder.md"
@@ -154,6 +155,7 @@ def test_deep_autoencoders(build, weights):
     assert loss * 20 < 0.8 * error_of_mean(images)
 
 
+@pytest.mark.slow
 def test_the_published_deep_autoencoder():
     """Hinton and Salakhutdinov's widths: 2,837,314 weights in dense layers; the normalisations add two a unit."""
     model = deep_autoencoder().autoencoder
@@ -290,7 +292,7 @@ def test_importance_weighted_loss_by_hand(binary):
     assert float(model.compute_loss(binary, None, single)) == pytest.approx(-bound, rel=1e-5)
 
 
-@pytest.mark.parametrize("samples", [1, 5])
+@pytest.mark.parametrize("samples", after(1, [5, 1]))
 def test_evaluate_measures_the_bound_that_fit_trains(binary, samples):
     model = small_vae(samples=samples)
     model.compile(keras.optimizers.SGD(0.0))  # training that changes nothing
@@ -309,7 +311,7 @@ def test_vae_noise_is_fresh_in_training_and_absent_otherwise(binary):
     assert np.array_equal(outputs["latents"], outputs["mean"])
 
 
-@pytest.mark.parametrize("samples", [1, 5])
+@pytest.mark.parametrize("samples", after(1, [5, 1]))
 def test_vae_learns(binary, samples):
     model = small_vae(samples=samples)
     model.compile(keras.optimizers.Adam(0.02))

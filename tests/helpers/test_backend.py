@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from helpers import memory
+from tests.slow import after
 
 
 def run(code, **environment):
@@ -34,11 +35,12 @@ def test_a_backend_that_is_already_loaded_is_an_error():
 SHOW_PRECISION = "; import jax; print(jax.config.jax_default_matmul_precision)"
 
 
-@pytest.mark.parametrize("first", ["import helpers", "import jax, helpers"])
+@pytest.mark.parametrize("first", after(1, ["import helpers", "import jax, helpers"]))
 def test_matrices_are_multiplied_in_float32(first):
     assert run(first + SHOW_PRECISION, JAX_DEFAULT_MATMUL_PRECISION=None).stdout.strip() == "float32"
 
 
+@pytest.mark.slow
 def test_another_precision_that_was_asked_for_stays():
     asked = "import jax; jax.config.update('jax_default_matmul_precision', 'bfloat16'); import helpers"
     assert run(asked + SHOW_PRECISION, JAX_DEFAULT_MATMUL_PRECISION=None).stdout.strip() == "bfloat16"
@@ -119,6 +121,7 @@ shell.run_cell("import helpers, jax; print(jax.config.jax_compilation_cache_dir)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only there are compiled functions dropped")
 def test_a_notebook_keeps_what_it_compiled_on_disk_and_cleans_up(tmp_path):
     folder = run(ON_DISK, JAX_COMPILATION_CACHE_DIR=None).stdout.strip()

@@ -7,13 +7,14 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from helpers import checks
 
 
+@settings(max_examples=40)
 @given(
     hnp.arrays(
         st.sampled_from(["float32", "float64", "int32", "uint8"]),

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from helpers import convolutional
+from tests.slow import after
 
-SHAPES = [(28, 28, 1), (32, 32, 3), (16, 24, 2), (4, 4, 1)]
+SHAPES = [(16, 24, 2), (4, 4, 1), (28, 28, 1), (32, 32, 3)]
 
 
 def random_images(shape, count=8, seed=0):
@@ -15,7 +16,7 @@ def random_images(shape, count=8, seed=0):
     return small.repeat(4, axis=1).repeat(4, axis=2)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", after(2, SHAPES))
 def test_autoencoder_has_the_shapes_it_was_asked_for(shape):
     parts = convolutional.autoencoder(shape, code_dim=5, width=4)
     images = random_images(shape)
@@ -51,6 +52,7 @@ def test_autoencoder_is_what_the_same_layers_of_keras_are():
     assert np.allclose(own.predict(images, verbose=0), redrawn, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(32, 32, 3), (16, 24, 2)])
 def test_autoencoder_learns(shape):
     keras.utils.set_random_seed(0)
@@ -60,13 +62,13 @@ def test_autoencoder_learns(shape):
     assert losses[-1] < 0.2 * losses[0]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", after(1, SHAPES))
 def test_vae_learns_and_draws(shape):
     keras.utils.set_random_seed(0)
     model = convolutional.ColourVAE(*convolutional.vae_networks(shape, latent_dim=3, width=4))
     images = random_images(shape)
     model.compile(keras.optimizers.Adam(1e-2))
-    losses = model.fit(images, epochs=30, batch_size=8, verbose=0).history["loss"]
+    losses = model.fit(images, epochs=10, batch_size=8, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     assert model.sigma != pytest.approx(convolutional.START)
     sampled = model.sample(8, seed=1)
@@ -97,6 +99,7 @@ def test_vae_loss_is_minus_the_bound():
     )
 
 
+@pytest.mark.slow
 def test_vae_is_the_same_once_it_is_saved(tmp_path):
     model = convolutional.ColourVAE(*convolutional.vae_networks((8, 8, 3), 2, 4), kl_weight=0.5, seed=3)
     model.compile("adam")
@@ -153,7 +156,7 @@ def test_latents_and_activations_are_checked():
         convolutional.decoder(activation="relu")
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", after(2, SHAPES))
 @pytest.mark.parametrize("skips", [False, True])
 def test_unet_keeps_the_shape(shape, skips):
     drawn = convolutional.unet(shape, width=4, skips=skips).predict(random_images(shape), verbose=0)
@@ -162,6 +165,7 @@ def test_unet_keeps_the_shape(shape, skips):
     assert drawn.max() <= 1
 
 
+@pytest.mark.slow
 def test_unet_copies_detail_that_does_not_fit_through_its_middle():
     shape, errors = (16, 16, 3), {}
     noise = np.random.default_rng(0).random((32, *shape), dtype="float32")
@@ -190,7 +194,7 @@ def test_a_logit_sees_a_patch_of_18_pixels():
     assert np.flatnonzero(seen).tolist() == list(range(np.argmax(seen), np.argmax(seen) + 18))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", after(2, SHAPES))
 def test_grid_networks_keep_a_vector_for_each_four_by_four_pixels(shape):
     encoder, decoder = convolutional.grid_networks(shape, code_dim=5, width=4)
     vectors = encoder.predict(random_images(shape), verbose=0)

@@ -1,5 +1,7 @@
 """Noise and its schedule, the best denoiser, the walk from noise to data, and the model that learns both."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -26,6 +28,12 @@ def small(seed=0, **settings):
     return model
 
 
+@functools.cache
+def untrained():
+    """Return a model that no test changes."""
+    return small()
+
+
 # --- Noise -----------------------------------------------------------------------------------------------------------
 
 
@@ -49,6 +57,7 @@ def test_a_noisy_sample_has_the_stated_mean_and_variance():
     assert whole.var() == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_model_trains_on_fresh_noise_at_times_spread_evenly():
     model, data = small(), PAIR.sample(1_000, RNG)
     first, second = (model(data) for _ in range(2))
@@ -271,10 +280,10 @@ def unfit(outputs=2, inputs=2, statistics=False):
         (lambda: diffusion.Diffusion(unfit(statistics=True)), "network: got layers that keep statistics"),
         (lambda: diffusion.denoising_network(2, width=0), "width: got 0, expected an integer >= 1"),
         (lambda: diffusion.denoising_network(2, blocks=1.5), "blocks: got 1.5, expected an integer >= 1"),
-        (lambda: small().sample(0, seed=0), "count: got 0, expected an integer >= 1"),
-        (lambda: small().sample(1, seed=0, steps=0), "steps: got 0, expected an integer >= 1"),
-        (lambda: small().sample(1, seed=0, scatter=2), "scatter: got 2, expected a finite number >= 0"),
-        (lambda: small().sample(1, seed=2**32), "seed: got 4294967296, expected an integer from 0 to 4294967295"),
+        (lambda: untrained().sample(0, seed=0), "count: got 0, expected an integer >= 1"),
+        (lambda: untrained().sample(1, seed=0, steps=0), "steps: got 0, expected an integer >= 1"),
+        (lambda: untrained().sample(1, seed=0, scatter=2), "scatter: got 2, expected a finite number >= 0"),
+        (lambda: untrained().sample(1, seed=2**32), "seed: got 4294967296, expected an integer from 0 to 4294967295"),
         (lambda: small(bounds=1), "bounds: got 1, expected a sequence of numbers"),
         (lambda: small(schedule=(1.0, 0.01)), r"schedule: got \(1.0, 0.01\), expected a Schedule"),
         (lambda: diffusion.Diffusion(None), "network: got None, expected a keras.Model"),
@@ -283,8 +292,8 @@ def unfit(outputs=2, inputs=2, statistics=False):
         (lambda: diffusion.Schedule(least_signal=1), "least_signal: got 1, expected a finite number >= 0 and < 1"),
         (lambda: SCHEDULE.rates("now"), "times: got dtype <U3, expected numbers"),
         (lambda: diffusion.denoising_network(2, frequencies=1), "frequencies: got 1, expected a sequence of numbers"),
-        (lambda: small().denoise(np.zeros((5, 3)), TIMES), r"noisy: got shape \(5, 3\), expected \(n, 2\)"),
-        (lambda: small().denoise(np.zeros((5, 2)), 0.5), r"times: got shape \(\), expected \(5,\)"),
+        (lambda: untrained().denoise(np.zeros((5, 3)), TIMES), r"noisy: got shape \(5, 3\), expected \(n, 2\)"),
+        (lambda: untrained().denoise(np.zeros((5, 2)), 0.5), r"times: got shape \(\), expected \(5,\)"),
         (lambda: diffusion.exact_denoiser([1], SCHEDULE), r"mixture: got \[1\], expected a Mixture"),
         (lambda: diffusion.exact_denoiser(PAIR, 2.0), "schedule: got 2.0, expected a Schedule"),
         (

@@ -64,6 +64,7 @@ def test_known_look_alikes_are_in_one_part(whole, parts):
     assert len(of("female-cook", "male-cook", "cook")) == 1
 
 
+@pytest.mark.slow
 def test_the_stored_groups_are_found_again(whole):
     order = np.argsort(whole["codepoint"])  # the groups do not depend on the order of the rows
     drawings = [whole[style][order] for style in emoji.STYLES]
@@ -75,6 +76,7 @@ def test_the_stored_groups_are_found_again(whole):
     assert len(pairs) <= len(set(stored)) + 3
 
 
+@pytest.mark.slow
 def test_no_outline_of_a_held_out_emoji_is_in_training(parts):
     """Whatever two emoji of different parts have in common, it is less than the threshold in one style at least."""
     images = [np.concatenate([getattr(part, style) for part in parts[:3]]) for style in emoji.STYLES]

@@ -543,7 +543,7 @@ def test_an_empty_class_and_an_image_of_none_are_named(tmp_path):
     save(tmp_path / "dogs" / "1.png", noise(8, 8))
     (tmp_path / "wolves").mkdir()
     (tmp_path / "wolves" / "notes.txt").write_text("no image", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"^path: 1 subfolders of .* have no image, such as wolves"):
+    with pytest.raises(ValueError, match=r"^path: no image in 1 of the subfolders of .*, such as wolves"):
         folders.class_labels(tmp_path)
     save(tmp_path / "2.png", noise(8, 8))
     with pytest.raises(ValueError, match=r"^path: 1 images in .* are in no subfolder, such as 2\.png"):

@@ -60,6 +60,7 @@ def test_curves_are_a_drawing_and_lighter():
     assert png is None
 
 
+@pytest.mark.slow
 def test_many_points_are_pixels_and_lighter():
     figure = noise()
     drawn, pixels = drawn_and_pixels(figure)
@@ -255,6 +256,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 def test_notebook_stores_one_kind():
     notebook = v4.new_notebook(cells=[v4.new_code_cell(source) for source in (SET_UP, *KINDS)])
     NotebookClient(notebook, kernel_name="python3").execute()

@@ -283,6 +283,7 @@ def test_a_flipped_bit_gives_the_same_weights_or_the_error(folder):
     assert all(message.startswith(f"{file}: cannot be used (") for message in messages)
 
 
+@pytest.mark.slow
 def test_every_committed_file_opens():
     for file in results.RESULTS.glob("*.json"):
         assert json.loads(file.read_text(encoding="utf-8")) == results.read(file.stem)

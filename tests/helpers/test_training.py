@@ -44,6 +44,7 @@ def train(name, epochs=4, callbacks=(), recipe=None):
     return model, training.fit(name, model, batches, epochs, recipe or {}, callbacks)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_like_an_uninterrupted_one():
     whole, run = train("whole")
     with pytest.raises(KeyboardInterrupt):

@@ -1,6 +1,8 @@
 """The status page: a small book built with its directive."""
 
 import io
+import json
+import shutil
 
 import nbformat
 import pytest
@@ -8,6 +10,7 @@ from docutils import nodes
 from nbformat import v4
 from sphinx.application import Sphinx
 
+from tools.pages import digest
 from tools.sphinx_book import (
     CLAIM,
     CLAIM_COLUMNS,
@@ -99,6 +102,37 @@ def test_status_page_shows_every_claim_and_what_is_not_met(book):
     assert '<th class="head"' in html
     assert 'href="two.html"' in html
     assert "Knuth" in html
+
+
+@pytest.mark.filterwarnings("default")
+def test_status_page_says_how_much_of_the_book_ran_on_a_gpu(book):
+    assert "On a GPU" not in build(book)[0].astext()
+    failed = {"name": "b-gap", "value": 1.0, "at_most": 0.5}
+    ran = {
+        "one": {"source": digest(book / "one"), "claims": {"a-speed": 3.0}, "failed": [], "errors": []},
+        "gone": {"source": "0", "held": 4, "failed": [failed], "errors": [{"error": "E"}]},
+    }
+    where = {"device": "1 H100 device", "versions": {"jax": "0.11.2"}, "date": "2026-11-27"}
+    folder = book / "experiments" / "results"
+    folder.mkdir(parents=True)
+    (folder / "gpu.json").write_text(json.dumps({"chapters": ran, "conditions": where}))
+    shutil.rmtree(book / "_build")
+    text = build(book)[0].astext()
+    assert "covers 1 of the 2 chapters, 1 of them with the text that they have now" in text
+    assert "Claims that held: 5; that failed: 1 (b-gap); other errors: 1. The benchmark is not part of it." in text
+
+
+@pytest.mark.filterwarnings("default")
+def test_status_page_says_what_is_known_of_longer_runs(book):
+    seeds = {"seeds": 5, "standard_errors": 9.5, "curve": "variants"}
+    known = claim("tied-over-untied-sse", 1.05, at_most=1.2, comparison=seeds)
+    chapter(book / "two.ipynb", known, claim("x-over-y", 2.0, at_least=1, comparison=seeds))
+    doctree, _ = build(book)
+    assert "Comparisons of trained models: 2, each with at least three seeds" in doctree.astext()
+    assert "Separate runs of another length have the same order in 1." in doctree.astext()
+    assert "The other 1 hold at one length" in doctree.astext()
+    curves = [row[-1] for row in tables(doctree)["Chapter two"][1:]]
+    assert curves == ["variants (40 and 80 epochs)", "variants (one length)"]
 
 
 def test_a_run_without_a_measure_of_memory_says_so():  # Windows has none

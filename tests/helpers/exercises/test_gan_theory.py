@@ -328,6 +328,7 @@ def test_more_right_answers_than_clicks_are_none():
     wrong("judges-own-clicks", [(0, 1)], "expected numbers from 0 to 30", right=[31], **CLICKS)
 
 
+@pytest.mark.slow
 def test_a_shift_disturbs_pixels_most(capsys, mnist):
     rows = {"images": mnist.train_images[:400], "test": mnist.test_images[:400]}
     given = {**rows, "looking": lambda images: images.mean(axis=2)[..., 0]}  # blind to a shift along a row

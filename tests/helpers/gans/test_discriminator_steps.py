@@ -11,6 +11,7 @@ from helpers.gans import conditional
 from helpers.gans.hybrids import AdversarialAutoencoder
 from tests.helpers.gans import test_hybrids as hybrids
 from tests.helpers.gans.test_gans import equal, real_images, small_gan, weights_of
+from tests.slow import after
 
 GAMES = {
     "both penalties": lambda **settings: small_gan(**settings),
@@ -50,6 +51,7 @@ def one_by_one(model, steps):
     return step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("game", GAMES)
 def test_one_step_of_d_computes_what_it_did_before_to_the_last_bit(game):
     model = GAMES[game]()
@@ -59,7 +61,7 @@ def test_one_step_of_d_computes_what_it_did_before_to_the_last_bit(game):
     assert all(equal(mine, theirs) for mine, theirs in zip(state, old_state, strict=True))
 
 
-@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize("game", after(1, GAMES))
 def test_a_step_is_those_of_d_one_by_one_and_one_of_the_others(game):
     model = GAMES[game](discriminator_steps=3)
     # Adam would turn the rounding of a gradient near 0 into a whole step.
@@ -73,6 +75,7 @@ def test_a_step_is_those_of_d_one_by_one_and_one_of_the_others(game):
             np.testing.assert_allclose(array, other, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_default_is_one_step():
     gan, other = small_gan(), small_gan(discriminator_steps=1)
     for model in (gan, other):
@@ -110,6 +113,7 @@ def test_the_logs_are_means_over_all_steps_of_d():
     assert history["d_real"][0] == pytest.approx(expected.mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_saved_resumed_and_scanned_with_several_steps(tmp_path):
     gan = small_gan(discriminator_steps=2)
     gan.fit(real_images(), batch_size=8, epochs=2, verbose=0)
@@ -124,6 +128,7 @@ def test_saved_resumed_and_scanned_with_several_steps(tmp_path):
     assert int(scanned.discriminator_optimizer.iterations) == 6
 
 
+@pytest.mark.slow
 def test_a_conditional_gan_takes_several_steps():
     gan = conditional.ConditionalGAN(*conditional.conditional_networks(4, (8,), (8,)))
     gan.compile(*(keras.optimizers.Adam(0.01) for _ in range(2)), r1=0.3, r2=0.3, discriminator_steps=5)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from helpers import datasets, gans, training
+from tests.slow import after
 
 RNG = np.random.default_rng(0)
 REAL, FAKE = RNG.normal(size=(2, 8)).astype("float32")
@@ -203,7 +204,7 @@ def weights_in(gan, state):
     return arrays(gan.generator.weights, values), arrays(gan.discriminator.weights, values)
 
 
-@pytest.mark.parametrize("loss", gans.LOSSES)
+@pytest.mark.parametrize("loss", after(2, reversed(gans.LOSSES)))  # Wasserstein's has another penalty
 def test_a_step_of_one_network_leaves_the_other_bit_identical(loss):
     penalties = {"r1": 0, "r2": 0, "gradient_penalty": 10} if loss == "wasserstein" else {}
     gan = small_gan(loss=loss, **penalties)
@@ -265,6 +266,7 @@ def test_the_average_follows_its_formula_and_starts_as_a_copy():
         np.testing.assert_allclose(average, decay * before + (1 - decay) * variable.numpy(), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_epoch_shows_the_discriminator_every_image_once(monkeypatch):
     gan = small_gan(batch_norm=False)
     images = np.arange(32, dtype="float32").reshape(32, 1, 1, 1) / 32 * np.ones((1, 4, 4, 1), "float32")
@@ -311,7 +313,7 @@ def test_the_discriminator_learns_to_tell():
     assert history["d_fake"][-1] < 0.1
 
 
-@pytest.mark.parametrize("loss", gans.LOSSES)
+@pytest.mark.parametrize("loss", after(2, reversed(gans.LOSSES)))
 def test_the_generator_moves_towards_the_data(loss):
     gan = small_gan(batch_norm=False, dropout=0, loss=loss, r1=0, r2=0)
     target = np.full((64, 4, 4, 1), 0.9, "float32")
@@ -347,6 +349,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path):
     def backup():
         return keras.callbacks.BackupAndRestore(tmp_path)
@@ -469,6 +472,7 @@ def test_sample_wants_a_positive_count(count):
         small_gan().sample(count, seed=0)
 
 
+@pytest.mark.slow
 def test_the_film_shows_the_same_latents_at_the_steps_asked_for():
     film = gans.SampleFilm(steps=(0, 3, 8), count=2, seed=1)
     gan = small_gan()

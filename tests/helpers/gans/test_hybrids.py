@@ -180,6 +180,7 @@ def test_steps_of_the_vaegan_follow_the_slopes():
     assert float(0.5 * kl + error) == pytest.approx(vaegan_losses(model)[1], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_vaegans_decoder_follows_the_slope():
     model = small("vaegan", adam=False, reconstruction_weight=3.0, r1=0, r2=0)
     # The encoder's step has drawn the latents; the decoder's draws only the prior.

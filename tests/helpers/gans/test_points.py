@@ -60,6 +60,7 @@ def test_every_kind_of_network_trains(kinds):
     assert sum(not np.array_equal(a, b) for a, b in zip(before, weights_of(gan), strict=True)) > 10
 
 
+@pytest.mark.slow
 def test_seeds_trained_together_equal_the_same_seeds_one_by_one():
     together = [build(seed) for seed in (3, 4)]
     logs = gans.train_scanned(together, draw, 12, points=3)

@@ -49,6 +49,7 @@ def test_mix_gives_the_second_style_from_the_crossing_on():
     assert np.array_equal(made[0, :, 0], [0, 1, 1, 1])
 
 
+@pytest.mark.slow
 def test_the_generator_is_mapping_and_synthesis():
     generator, discriminator = style.style_networks(5, 4, (6,), (7, 8), (2, 2), (9,))
     mapping, synthesis = generator.get_layer("mapping"), generator.get_layer("synthesis")

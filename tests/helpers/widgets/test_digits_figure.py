@@ -19,12 +19,14 @@ def drawn():
     return images, digits_on_request.small_generator().predict(latents, verbose=0), labels
 
 
+@pytest.mark.slow
 def test_narrow_network_draws_the_same_digits(drawn):
     images, small, _ = drawn
     assert np.sqrt(np.square(images - small).mean()) < 0.04
     assert np.abs(images - small).mean() < 0.01
 
 
+@pytest.mark.slow
 def test_narrow_network_draws_what_is_asked(drawn):
     images, small, labels = drawn
     right = [(metrics.predict_labels(rows.reshape(-1, 28, 28, 1)) == labels).mean() for rows in (images, small)]

@@ -29,6 +29,7 @@ def test_packed_images_are_near_the_images():
     assert np.abs(unpack(packed) - images).max() <= 0.5 / 15 + 1e-6
 
 
+@pytest.mark.slow
 def test_digits_are_the_first_of_the_measured_samples(figure):
     generator, _ = gans.improved_networks()
     generator.set_weights(results.weights("gan_recipes", "improved", 0))

@@ -18,6 +18,7 @@ from nbformat import v4
 from sphinx.application import Sphinx
 
 from helpers.widgets import base, packing
+from tests.slow import after
 from tests.tools.figure_classes import NAMES, figure_class
 from tools import figures
 from tools.execute import refresh
@@ -32,7 +33,7 @@ def read(name):
     return (base.FOLDER / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", after(len(NAMES) - 1, sorted(NAMES, key="latent_explorer".__eq__)))  # it is large
 def test_figure_has_a_name_words_and_its_script(name):
     figure = figure_class(name)()
     assert len(figure.title.split()) >= 3
@@ -46,6 +47,7 @@ def test_figure_has_a_name_words_and_its_script(name):
     assert "application/vnd.jupyter.widget-view+json" in data
 
 
+@pytest.mark.slow
 def test_every_figure_fits_on_a_page():
     figures = {name: [figure_class(name)()] for name in NAMES}
     pages = {name: embed_data(figure, state=dependency_state(figure)) for name, figure in figures.items()}
@@ -282,12 +284,14 @@ def test_notebook_keeps_state_and_weights_and_the_md_does_not(notebook):
     assert "widgets" not in notebook.with_suffix(".md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_nbval_passes_on_figures(notebook):
     command = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "--nbval-lax", "--nbval-current-env", notebook]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=notebook.parent, check=False)
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_page_holds_state_loader_and_words(notebook):
     folder = notebook.parent

@@ -1,0 +1,322 @@
+"""Where the curves are that comparisons of the book rest on, and runs of another length, for `tools.comparisons`.
+
+A curve is length of training → mean over the seeds, of what is compared and not of another measure. The results hold
+those on validation data; of methods on mixtures, where the truth is known, on samples. Of runs of another length only
+the mean at their end is read.
+"""
+
+import functools
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from helpers import results
+
+
+class Rivals(NamedTuple):
+    """Where the curves, or the ends, of both rivals of a comparison are: each is read from a result by a function."""
+
+    ours: Callable
+    theirs: Callable
+    falls: bool = False  # whether the learning rate of one of them fell
+    ratio: bool = True  # whether the claim is a ratio, as for `helpers.claims.compare`
+
+
+@functools.cache
+def stored(name):
+    """Return a result, read once."""
+    return results.read(name)
+
+
+def mean_of(curves, lengths=None):
+    """Return the mean curve of some runs; a run that stopped early keeps its last value."""
+    most = max(map(len, curves))
+    padded = [[*curve, *[curve[-1]] * (most - len(curve))] for curve in curves]
+    lengths = range(1, most + 1) if lengths is None else lengths
+    return dict(zip(map(float, lengths), np.mean(padded, axis=0).tolist(), strict=True))
+
+
+def runs(name, *path, part="runs", at=None, shares=False, **key):
+    """Return a reader of the mean curve of the runs that have these values.
+
+    Parameters
+    ----------
+    name : str
+        Of the result.
+    *path : str
+        Leads to the curve in a run.
+    part : str, default="runs"
+        Of the result, where the runs are.
+    at : str, optional
+        Where a run has the lengths of the curve's points; by default they are 1, 2, 3 ...
+    shares : bool, default=False
+        Whether lengths are shares of the training, for rivals that were trained for different lengths.
+    **key
+        What the runs must have.
+    """
+
+    def read():
+        """Read it."""
+        found = [run for run in stored(name)[part] if key.items() <= run.items()]
+        curves = [functools.reduce(lambda value, step: value[step], path, run) for run in found]
+        lengths = found[0][at] if at else range(1, max(map(len, curves)) + 1)
+        return mean_of(curves, [length / max(lengths) for length in lengths] if shares else lengths)
+
+    return read
+
+
+def ablation(row):
+    """Return a reader of a row of the ablation: FDD on validation digits by epoch, at the row's best rate."""
+
+    def read():
+        """Read it."""
+        found = stored("gan_ablation")["rows"][row]
+        best = [run["curve"] for run in found["runs"] if run["rate"] == found["best_rate"] and run["seed"] < 100]
+        return mean_of([list(curve.values()) for curve in best], map(float, best[0]))
+
+    return read
+
+
+def mixture(kind, measure, falling=True, averaged=False, name=None):
+    """Return a reader of a kind's curve on the grid of 25 modes, by tenths of the training; its means are stored."""
+
+    def read():
+        """Read it."""
+        names = [name] if name else ["mixture_remedies", "fair_mixtures"]
+        key = {"kind": kind, "falling": falling, "mixture": "grid"}
+        found = next(curve for each in names for curve in stored(each)["curves"] if key.items() <= curve.items())
+        return mean_of([found[f"{'averaged' if averaged else 'last'}_{measure}"]])
+
+    return read
+
+
+def connection(model):
+    """Return a reader of the FDD of a model's samples on validation digits, by sixths of its minute."""
+
+    def read():
+        """Read it."""
+        found = [run["curve"] for run in stored("connections")["runs"] if run["model"] == model]
+        return mean_of([[point["validation_fdd"] for point in curve] for curve in found])
+
+    return read
+
+
+def folder(data, count, kind="convolutional", changes=False):
+    """Return a reader of the least validation error so far, by checks.
+
+    A run that stopped because its error fell no further keeps it to the last check; PCA needs no training.
+    """
+
+    def read():
+        """Read it."""
+        key, recipe = {"data": data, "count": count, "kind": kind, "changes": changes}, stored("own_sizes")["recipe"]
+        found = [run for run in stored("own_sizes")["runs"] if key.items() <= run.items()]
+        curves = [np.minimum.accumulate(run.get("curve", [run["validation"]])) for run in found]
+        checks = recipe["steps"][data] // recipe["check"]
+        return mean_of([[*curve, *[curve[-1]] * (checks - len(curve))] for curve in curves])
+
+    return read
+
+
+# --- Readers of runs of another length ------------------------------------------------------------------------------
+
+
+def probe(kind, labels=1_000, setting=None):
+    """Return a reader of a linear probe's accuracy in the tuning: one seed, two draws of labels, validation digits."""
+
+    def read():
+        """Read it."""
+        result = stored("variants")
+        if kind in result["baselines"]:
+            return result["baselines"][kind]["probe"][str(labels)]["accuracy"]
+        (found,) = [run for run in result["kinds"][kind] if (run["setting"] == setting if setting else run["best"])]
+        return found["probe"][str(labels)]["accuracy"]
+
+    return read
+
+
+def labelled(count, way):
+    """Return a reader of the best validation accuracy of a way in the tuning with few labels: three seeds."""
+    return lambda: max(row[-1] for row in stored("supervised_long")["few"]["tuning"] if row[:2] == [count, way])
+
+
+def decoder(kind, codes=None):
+    """Return a reader of the FDD of decoded codes in the tuning: one seed; without `codes`, of the best mixture."""
+
+    def read():
+        """Read it."""
+        found = stored("code_distributions")["tuning"]["sampled"][kind]
+        return found[codes] if codes else min(found[count] for count in found if count.isdigit())
+
+    return read
+
+
+# --- The comparisons --------------------------------------------------------------------------------------------------
+
+
+def of_ablation():
+    """Return the comparisons of the ablation, at a constant rate with averaged weights."""
+    left_out = {
+        "no-penalty": "R1 and R2",
+        "usual-betas": "Adam's betas",
+        "large-d": "small D and batch",
+        "no-normalisation": "layer normalisation",
+        "100-latents": "16 latents",
+        "no-pairing": "relativistic pairing",
+    }
+    alone = dict(
+        zip(("penalty", "betas", "small-d", "normalisation", "16-latents", "pairing"), left_out.values(), strict=True)
+    )
+    recipe, source = ablation("recipe"), ablation("source")
+    found = {f"ablation-{n}-fdd-over-recipe": Rivals(ablation(f"without {row}"), recipe) for n, row in left_out.items()}
+    found |= {f"ablation-only-{n}-fdd-over-source": Rivals(ablation(f"only {row}"), source) for n, row in alone.items()}
+    return found | {"leaky-relu-fdd-over-relu": Rivals(ablation("with leaky ReLU"), recipe)}
+
+
+def of_mixtures():
+    """Return the comparisons of methods on the grid of 25 modes."""
+    pair, critic, plain, deviation = (
+        "RpGAN + R1 + R2",
+        "WGAN-GP, factor 0.1",
+        "non-saturating",
+        "minibatch standard deviation",
+    )
+
+    def gained(measure, ours, theirs, constant=False):
+        """Compare two kinds: the averaged generators at a constant rate, or the last ones at a falling rate."""
+        course = dict(falling=not constant, averaged=constant)
+        return Rivals(mixture(ours, measure, **course), mixture(theirs, measure, **course), not constant, ratio=False)
+
+    untuned = mixture(critic, "high_quality", falling=False, averaged=True, name="fair_mixtures")
+    falling, staying = (mixture("packing", "high_quality", falling=falls) for falls in (True, False))
+    found = {
+        "r1-modes-gained": gained("modes", "R1", plain),
+        "packing-modes-gained": gained("modes", "packing", plain),
+        "packing-over-points-modes": gained("modes", "packing", f"{plain}, 256 points"),
+        "matching-modes-gained": gained("modes", "feature matching", plain),
+        "deviation-modes-gained": gained("modes", deviation, plain),
+        "deviation-128-over-4-modes": gained("modes", f"{deviation}, 128 points", deviation),
+        "wgan-gp-quality-over-pair": gained("high_quality", critic, pair),
+        "wgan-gp-falling-quality-gained": Rivals(mixture(critic, "high_quality"), untuned, falls=True, ratio=False),
+        "packing-falling-quality-gained": Rivals(falling, staying, falls=True, ratio=False),
+        "critic-steps-quality-lost": gained("high_quality", critic, "WGAN-GP, five critic steps"),
+        "critic-all-steps-quality-gained": gained("high_quality", "WGAN-GP, five times the steps", critic),
+        "matching-quality-lost": gained("high_quality", plain, "feature matching", constant=True),
+        "fourier-constant-quality-gained": gained("high_quality", "Fourier features", pair, constant=True),
+    }
+    for kind, label in ((plain, "plain"), ("R1", "r1"), (pair, "pair")):
+        found[f"bits-{label}-quality-gained"] = gained("high_quality", f"{kind}, bits", kind)
+    return {f"stability-{name}": rivals for name, rivals in found.items()}
+
+
+def of_connections():
+    """Return the comparisons of samples after a minute, at a falling rate."""
+    pairs = {"connections-random-codes-over-gan": ("autoencoder", "gan")}
+    ranks = ("gan", "adversarial", "vae_gan", "autoencoder"), ("adversarial", "variational", "autoencoder")
+    for nearer, further in (pair for rank in ranks for pair in pairwise(rank)):
+        pairs[f"connections-sampled-{further}-over-{nearer}".replace("_", "-")] = further, nearer
+    return {name: Rivals(*map(connection, pair), falls=True) for name, pair in pairs.items()}
+
+
+def of_folders():
+    """Return the comparisons on a reader's folders, at a constant rate with averaged weights, stopped by validation."""
+    copies, linear = {"changes": True}, {"kind": "pca", "changes": True}
+    found = {}
+    for name, data, count, ours, theirs in (
+        ("digits-100-over-pca", "digits", 100, copies, linear),
+        ("digits-100-changed-over-plain", "digits", 100, copies, {}),
+        ("digits-100-plain-over-pca", "digits", 100, {}, linear),
+        ("digits-10000-over-pca", "digits", 10_000, {}, linear),
+        ("digits-10000-changed-over-plain", "digits", 10_000, copies, {}),
+        ("emoji-50-over-pca", "emoji", 50, copies, linear),
+        ("emoji-1500-over-pca", "emoji", 1_500, {}, linear),
+        ("emoji-1500-over-bare-pca", "emoji", 1_500, {}, {"kind": "pca"}),
+        ("emoji-dense-1500-over-pca", "emoji", 1_500, {"kind": "dense"}, linear),
+        ("emoji-50-copies-over-none", "emoji", 50, linear, {"kind": "pca"}),
+        ("emoji-1500-copies-over-none", "emoji", 1_500, linear, {"kind": "pca"}),
+    ):
+        found[f"own-sizes-{name}"] = Rivals(folder(data, count, **ours), folder(data, count, **theirs))
+    return found
+
+
+def of_colour():
+    """Return the comparisons of the chapters on colour."""
+    found = {}
+    for name, form, what in (
+        ("restart-over-loss-sse", "restart", "sse"),
+        ("restart-over-loss-used", "restart", "used"),
+        ("unit-over-loss-sse", "unit", "sse"),
+    ):
+        readers = (runs("discrete_codes", "validation", what, form=each) for each in (form, "loss"))
+        found[f"codes-{name}"] = Rivals(*readers, falls=True)
+    for name, result, key in (
+        ("few-short", "few_pictures", {}),
+        ("few-pictures", "few_pictures_tuned", {"kind": "final"}),
+    ):
+        forms = ("differentiable", "plain")
+        readers = (runs(result, "curves", "kid", at="epochs", form=form, **key) for form in forms)
+        found[f"{name}-kid-augmented-over-plain"] = Rivals(*readers)
+    path, way = ("curves", "validation_l1"), {"way": "to_twemoji", "share": 1}
+    both, alone = (runs("translation", *path, form=form, **way) for form in ("both", "L1 alone"))
+    half = runs("translation", *path, form="both", **way | {"share": 0.5})
+    found["translation-both-l1-over-l1-alone"] = Rivals(both, alone, falls=True)
+    found["translation-half-l1-over-all"] = Rivals(half, both, falls=True)
+    cycle = runs("cycle", *path, shares=True)
+    half = runs("translation", *path, shares=True, form="both", **way | {"share": 0.5})
+    return found | {"cycle-l1-over-pix2pix-half": Rivals(cycle, half, falls=True)}
+
+
+def of_digits():
+    """Return the comparisons of other chapters."""
+    form = functools.partial(runs, "conditional_forms", "validation")
+    projection, concatenation = (form("fdd", form=each) for each in ("projection", "concatenation"))
+    normalisation, other = (form("accuracy", form=each) for each in ("normalisation", "projection"))
+    wide, narrow = runs("dcgan", "curve"), runs("dcgan", "curve", part="narrow", at="at")
+    plain, hardened = (runs("robustness", "curve", "clean", kind=kind) for kind in ("plain", "adversarial"))
+    return {
+        "conditional-projection-over-concatenation-fdd": Rivals(projection, concatenation, falls=True),
+        "conditional-normalisation-minus-projection-accuracy": Rivals(normalisation, other, falls=True, ratio=False),
+        "dcgan-fdd-over-narrow-dense": Rivals(wide, narrow),
+        "trust-clean-price": Rivals(plain, hardened, falls=True, ratio=False),
+    }
+
+
+def of_tuning():
+    """Return the comparisons whose rivals were tuned with runs of at most half of the length."""
+    decoders = {
+        "plain-decoder-ten-components-fdd-over-vae": Rivals(decoder("plain", "10"), decoder("vae", "normal")),
+        "vae-random-codes-fdd-over-prior": Rivals(decoder("plain", "normal"), decoder("vae", "normal")),
+        "vae-mixture-fdd-over-prior": Rivals(decoder("vae"), decoder("vae", "normal")),
+    }
+    l1, contractive, few = "sparse, L1", "contractive", 100
+    probes = {
+        "l1-over-top-50-probe": (probe(l1), probe("sparse, top-k", setting=50)),
+        "l1-over-top-25-probe": (probe(l1), probe("sparse, top-k", setting=25)),
+        "strong-l1-over-top-25-probe": (probe(l1, setting=1.0), probe("sparse, top-k", setting=25)),
+        "wide-over-random-probe": (probe("wide"), probe("random, 800")),
+        "l1-over-wide-probe": (probe(l1), probe("wide")),
+        "denoising-over-wide-probe": (probe("denoising"), probe("wide")),
+        "top-k-over-wide-probe": (probe("sparse, top-k"), probe("wide")),
+        "kl-over-sigmoid-probe": (probe("sparse, KL"), probe("sigmoid")),
+        "contractive-over-sigmoid-probe": (probe(contractive), probe("sigmoid")),
+        "l1-over-contractive-probe-1000": (probe(l1), probe(contractive)),
+        "contractive-over-l1-probe-100": (probe(contractive, few), probe(l1, few)),
+        "two-layers-8-over-contractive-probe-100": (probe("two layers, 8", few), probe(contractive, few)),
+        "two-layers-8-over-pixels-probe": (probe("two layers, 8"), probe("raw pixels")),
+        "one-layer-over-pixels-probe": (probe("one layer"), probe("raw pixels")),
+    }
+    for count in (few, 1_000):
+        ways = {way: labelled(count, way) for way in ("classifier", "labelled", "unlabelled")}
+        probes |= {
+            f"supervised-autoencoder-gain-{count}-labels": (ways["unlabelled"], ways["classifier"]),
+            f"supervised-labelled-gain-{count}": (ways["labelled"], ways["classifier"]),
+            f"supervised-unlabelled-over-labelled-{count}": (ways["unlabelled"], ways["labelled"]),
+        }
+    return decoders | {name: Rivals(*pair, ratio=False) for name, pair in probes.items()}
+
+
+TUNED = of_tuning()
+GROUPS = (of_ablation, of_mixtures, of_connections, of_folders, of_colour, of_digits)
+RIVALS = {name: rivals for group in GROUPS for name, rivals in group().items()}
