@@ -26,7 +26,7 @@ hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_collection_finish():
-    """Leave all modules and tests out of the search for garbage, which takes an eighth of a run that goes over them."""
+    """Leave all modules and tests out of the search for garbage."""
     gc.freeze()
 
 
