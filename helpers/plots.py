@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from helpers import formats
 from helpers.checks import check_array, check_integer, check_kind, check_number, check_pictures, check_shape
 
 STYLE = Path(__file__).with_name("book.mplstyle")
+MINUS = re.compile(r"(?<![\w`.])-(?=\d)")  # not in a date, 1e-5, a range or code
 
 
 def use_style():
@@ -202,7 +204,8 @@ def table(head, rows):
     head : list or tuple of str
         Above the columns.
     rows : iterable of list or tuple
-        One entry a column; numbers are written as ``str`` writes them, so that most come formatted.
+        One entry a column; numbers are written as ``str`` writes them, so that most come formatted, and a hyphen before
+        a number becomes a minus sign.
 
     Returns
     -------
@@ -219,7 +222,7 @@ def table(head, rows):
         cells = list(map(str, check_kind(f"rows[{number}]", row, (list, tuple), "one entry a column")))
         if len(cells) != len(head):
             raise ValueError(f"rows[{number}]: got {len(cells)} entries, expected {len(head)}, one a column.")
-        lines.append(cells)
+        lines.append([MINUS.sub("\N{MINUS SIGN}", cell) for cell in cells])
     return Markdown("\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *lines)))
 
 

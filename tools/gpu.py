@@ -114,8 +114,9 @@ async def run_chapter(path, deadline=math.inf):
     Returns
     -------
     dict or None
-        What `describe` says and its seconds; None for one that was killed.
+        What `describe` says, its seconds and the digest of its text; None for one that was killed.
     """
+    source = digest(path)  # as it is now; it may be edited before the end
     client, start, broken = make_client(path), time.perf_counter(), []
     try:
         async with asyncio.timeout_at(None if deadline == math.inf else deadline) as limit:
@@ -127,7 +128,8 @@ async def run_chapter(path, deadline=math.inf):
     finally:
         save_page(path, client.nb)
     found = describe(client.nb)
-    return {"seconds": round(time.perf_counter() - start, 1), **found, "errors": found["errors"] + broken}
+    seconds = round(time.perf_counter() - start, 1)
+    return {"source": source, "seconds": seconds, **found, "errors": found["errors"] + broken}
 
 
 def save_page(path, notebook):
@@ -226,7 +228,7 @@ class Result:
     def add(self, name, found):
         """Write one chapter down, and print a line about it."""
         if found:
-            self.chapters[name] = {"source": digest(name), "held": len(found["claims"]), **found}
+            self.chapters[name] = {"held": len(found["claims"]), **found}
             if not self.values:
                 del self.chapters[name]["claims"]
             self.unfinished.remove(name)

@@ -22,11 +22,13 @@ import time
 import urllib.request
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 import psutil
+from jupyter_server.gateway import managers
 from jupyter_server.gateway.gateway_client import GatewayClient
-from jupyter_server.gateway.managers import GatewayKernelManager
+from jupyter_server.services.kernels.connection.base import deserialize_binary_message
 from nbclient import NotebookClient
 from tqdm import tqdm
 
@@ -163,7 +165,8 @@ class Watch:
 def make_client(notebook, address, bar, started):
     """Return a client whose kernel is one of the server's, and which tells `started` the first line of each cell."""
     GatewayClient.clear_instance()
-    GatewayClient.instance(url=address)
+    # Its connection ends when it hears nothing for so long, 40 s by default.
+    GatewayClient.instance(url=address, request_timeout=SECONDS_PER_CELL)
     client = NotebookClient(
         notebook,
         timeout=SECONDS_PER_CELL,
@@ -172,10 +175,17 @@ def make_client(notebook, address, bar, started):
         on_cell_execute=lambda cell, **_: started(cell.source.partition("\n")[0]),
         on_cell_complete=lambda **_: bar.update(),
     )
-    client.km = GatewayKernelManager(kernel_name="python3")
+    client.km = managers.GatewayKernelManager(kernel_name="python3")
     return client
 
 
+def decode(message):
+    """Return a message as objects; one with buffers, as figures send, comes in a binary form."""
+    message = message.encode() if isinstance(message, str) else message
+    return deserialize_binary_message(message) if message.startswith(b"\0") else json.loads(message)
+
+
+@mock.patch.object(managers, "json_decode", decode)  # the gateway's client cannot read the binary form
 async def execute(client, watch, limit):
     """Execute a notebook, and look at the memory meanwhile.
 

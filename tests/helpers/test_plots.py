@@ -269,6 +269,11 @@ def test_a_table_has_a_row_of_dashes_below_its_head():
     assert shown.data == "| name | value |\n| --- | --- |\n| a | 1 |\n| b | 2.5 |"
 
 
+def test_a_hyphen_before_a_number_becomes_a_minus_sign():
+    shown = plots.table(["a", "b"], [[-1, "2026-11-28, 1e-5, `-1`, 3 (-2.5)"]])
+    assert shown.data.endswith("| \N{MINUS SIGN}1 | 2026-11-28, 1e-5, `-1`, 3 (\N{MINUS SIGN}2.5) |")
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [([["a"]], r"rows\[0\]: got 1 entries, expected 2"), ([["a", 1], 5], r"rows\[1\]: got 5, expected one entry a")],

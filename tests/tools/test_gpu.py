@@ -102,7 +102,8 @@ def test_a_result_is_taken_up_on_the_same_device_alone(folder):
     result = gpu.Result("gpu")
     result.expect([name])
     assert gpu.Result("gpu").unfinished == [name]
-    result.add(name, {"seconds": 1.0, **gpu.describe(read_source(folder / "one.md"))})
+    found = {"source": gpu.digest(name), "seconds": 1.0}
+    result.add(name, {**found, **gpu.describe(read_source(folder / "one.md"))})
     assert not gpu.Result("gpu").lacks(name)
     assert result.chapters[name]["claims"] == {}
     stored = record.read("gpu")
@@ -111,6 +112,11 @@ def test_a_result_is_taken_up_on_the_same_device_alone(folder):
     chapter(folder / "one", "2")
     assert result.lacks(name)
     assert json.loads((folder / "gpu.json").read_text())["not_finished"] == []
+
+
+def test_a_chapter_that_is_edited_while_it_runs_is_run_again(folder):
+    run(chapter(folder / "one", "open('one.md', 'a').write('More.')"))
+    assert gpu.Result("gpu_rehearsal", values=False).lacks(str(folder / "one"))
 
 
 def test_of_a_rehearsed_benchmark_it_is_known_what_ran(folder, monkeypatch):

@@ -27,7 +27,8 @@ def write(tmp_path):
 
 @pytest.mark.slow  # a server has to start
 def test_a_chapter_is_run_through_a_server_and_measured(write):
-    path = write("import time", "kept = bytearray(300 * 2**20); time.sleep(1)", "del kept", "1 / 0")
+    figure = "import ipywidgets; ipywidgets.Image(value=b'sent in binary form')"
+    path = write("import time", figure, "kept = bytearray(300 * 2**20); time.sleep(1)", "del kept", "1 / 0")
     found = memory.run(path)
     assert found["errors"] == ["ZeroDivisionError: division by zero   in the cell '1 / 0'"]
     assert found["cell"].startswith("kept = ")
@@ -44,6 +45,11 @@ def test_what_needs_more_than_the_limit_is_killed(write, monkeypatch):
     assert error.startswith("killed at ")
     assert "more than 0.6   in the cell 'kept = " in error
     assert found["seconds"] < 60
+
+
+def test_a_connection_lasts_as_long_as_a_cell_may_be_silent():
+    memory.make_client(v4.new_notebook(), "http://127.0.0.1:1", bar=None, started=None)
+    assert memory.GatewayClient.instance().request_timeout >= memory.SECONDS_PER_CELL
 
 
 def test_a_server_that_ends_at_once_is_an_error(tmp_path, monkeypatch):
