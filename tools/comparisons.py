@@ -3,7 +3,8 @@
 A comparison has seeds and a stored curve; whether its order would survive a longer training is another question. It is
 answered in one of these ways; the names of claims in the lists are patterns of `fnmatch`.
 
-- `LONGER`: separate runs, at least twice or at most half as long, have the same order.
+- `LONGER`: separate runs, at least twice or at most half as long, have the same order. Of the runs of half the length
+  that `experiments.lengths` made, this is computed: the same order, by at least `APART` standard errors.
 - **Settled**, computed from the curves that `tools.curves` finds, means over the seeds of what is compared: from the
   half of the training to its end the difference keeps its sign, which is that of the claim, and at the end it is larger
   than what either curve still changed since the half. So if another doubling of the length brought each rival as much
@@ -13,7 +14,9 @@ answered in one of these ways; the names of claims in the lists are patterns of 
 - **Tuned**, computed too: the runs with which the settings of both rivals were chosen, of other seeds and at most half
   as long for at least one of the rivals, have the same order on validation data. There is one such seed, or three, and
   no error: weaker still.
-- `TURNED`: separate runs of another length have the other order, and the page says so.
+- `TURNED`: separate runs of another length have the other order, and the page says so; of half the length, this is
+  computed as well.
+- **Tied**: separate runs of half the length show no difference.
 - All others hold at one length. That includes curves which keep their order from the half on but still move by more
   than they lie apart.
 
@@ -58,7 +61,6 @@ TURNED = {
 # Results with comparisons that neither separate runs nor curves of a constant rate have settled: the chapter that says
 # so, and in which words.
 STATED = {
-    "code_distributions": ("autoencoders/variational_autoencoder", "Neither kind can be called converged"),
     "conditional_forms": ("gans/conditional", "a short training"),
     "conditional_gan": ("gans/conditional", "longer runs were not compared"),
     "connections": ("practice/connections", "which model is best *after this budget*"),
@@ -84,7 +86,8 @@ STATED = {
 }
 
 LENGTHS, SETTLED, SETTLED_FALLING, TUNED = "lengths", "settled", "settled, falling", "tuned"
-MOVING, CROSSING, TURNED_ROUND, MISSING = "moving", "crossing", "turned", "missing"
+MOVING, CROSSING, TURNED_ROUND, TIED, MISSING = "moving", "crossing", "turned", "tied", "missing"
+APART = 2  # standard errors
 FIRM = (LENGTHS, SETTLED)
 KNOWN = (*FIRM, SETTLED_FALLING, TUNED)
 KINDS = {  # what the status page says behind a curve
@@ -95,6 +98,7 @@ KINDS = {  # what the status page says behind a curve
     MOVING: "the same order from the half on, but still moving",
     CROSSING: "the curves cross",
     TURNED_ROUND: "another order at another length",
+    TIED: "no difference in runs of half the length",
     MISSING: "one length",
 }
 
@@ -134,7 +138,14 @@ def judge(claim):
         return TURNED_ROUND
     if lengths(claim):
         return LENGTHS
-    found = MISSING
+    if rivals := curves.HALVES.get(name):
+        return of_half(rivals.ours(), rivals.theirs(), sign_of(claim, rivals))
+    return by_curves(claim)
+
+
+def by_curves(claim):
+    """Return what the stored curves of a comparison tell, and the runs of its tuning; `MISSING` if there are none."""
+    name, found = claim["name"], MISSING
     if rivals := curves.RIVALS.get(name):
         found = verdict(rivals.ours(), rivals.theirs(), sign_of(claim, rivals))
     if found == SETTLED:
@@ -144,6 +155,14 @@ def judge(claim):
     return found
 
 
+def of_half(ours, theirs, sign):
+    """Say what the values of all seeds in runs of half the length tell: `LENGTHS`, `TIED` or `TURNED_ROUND`."""
+    apart = np.mean(ours) - np.mean(theirs)
+    if abs(apart) < APART * np.sqrt(sum(np.var(values, ddof=1) / len(values) for values in (ours, theirs))):
+        return TIED
+    return LENGTHS if apart * sign > 0 else TURNED_ROUND
+
+
 def sign_of(claim, rivals):
     """Return a number that is positive if the claim says that ours is larger."""
     return claim["value"] - (1 if rivals.ratio else 0)
@@ -151,8 +170,10 @@ def sign_of(claim, rivals):
 
 def in_words(claim):
     """Return what stands behind a comparison's curve on the status page."""
-    kind = judge(claim)
-    return TURNED[claim["name"]] if kind == TURNED_ROUND else lengths(claim) or KINDS[kind]
+    name, kind = claim["name"], judge(claim)
+    if name in curves.HALVES and kind in (LENGTHS, TURNED_ROUND):
+        return f"{'the same' if kind == LENGTHS else 'the other'} order after half of the training"
+    return TURNED.get(name) or lengths(claim) or KINDS[kind]
 
 
 def count(claims):
@@ -180,5 +201,6 @@ def summary(claims):
         f"one rival at least and with other seeds, have the same order. The other **{open_ones}** hold at one length: "
         f"in **{kinds[MOVING]}** the order stays from the half on, but a curve changed by more than the difference, in "
         f"**{kinds[CROSSING]}** the curves cross, in **{kinds[TURNED_ROUND]}** runs of another length have another "
-        f"order, and in **{kinds[MISSING]}** no curve of what is compared is stored for both rivals."
+        f"order, in **{kinds[TIED]}** runs of half the length show no difference, and in **{kinds[MISSING]}** no "
+        f"curve of what is compared is stored for both rivals."
     )

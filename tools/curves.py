@@ -153,6 +153,23 @@ def decoder(kind, codes=None):
     return read
 
 
+def halved(part, *path, **key):
+    """Return a reader of the values of all seeds in runs of half the length, from the result `lengths`."""
+
+    def read():
+        """Read them."""
+        found = [run for run in stored("lengths")[part] if key.items() <= run.items()]
+        return np.array([functools.reduce(lambda value, step: value[step], path, run) for run in found])
+
+    return read
+
+
+def whole(model, *path):
+    """Return the mean of a measure of `connections`, whose two best models by it are compared."""
+    found = [run for run in stored("connections")["runs"] if run["model"] == model]
+    return np.mean([functools.reduce(lambda value, step: value[step], path, run) for run in found])
+
+
 # --- The comparisons --------------------------------------------------------------------------------------------------
 
 
@@ -213,11 +230,24 @@ def of_mixtures():
 
 def of_connections():
     """Return the comparisons of samples after a minute, at a falling rate."""
-    pairs = {"connections-random-codes-over-gan": ("autoencoder", "gan")}
+    return {name: Rivals(*map(connection, pair), falls=True) for name, pair in sampled().items()}
+
+
+def sampled():
+    """Return the pairs of models whose samples are compared, the one further from real digits first."""
     ranks = ("gan", "adversarial", "vae_gan", "autoencoder"), ("adversarial", "variational", "autoencoder")
-    for nearer, further in (pair for rank in ranks for pair in pairwise(rank)):
-        pairs[f"connections-sampled-{further}-over-{nearer}".replace("_", "-")] = further, nearer
-    return {name: Rivals(*map(connection, pair), falls=True) for name, pair in pairs.items()}
+    pairs = {"connections-random-codes-over-gan": ("autoencoder", "gan")}
+    return pairs | {named("sampled", *pair): pair for rank in ranks for pair in reversed_pairs(rank)}
+
+
+def named(what, further, nearer):
+    """Return the name of a comparison of `connections`."""
+    return f"connections-{what}-{further}-over-{nearer}".replace("_", "-")
+
+
+def reversed_pairs(rank):
+    """Return each model of a rank before the one that precedes it."""
+    return [(further, nearer) for nearer, further in pairwise(rank)]
 
 
 def of_folders():
@@ -317,6 +347,52 @@ def of_tuning():
     return decoders | {name: Rivals(*pair, ratio=False) for name, pair in probes.items()}
 
 
-TUNED = of_tuning()
+def of_halves():
+    """Return the comparisons of which separate runs of half the length exist."""
+    model = lambda name, *path: halved("connections", *path, model=name)  # noqa: E731
+    distances = {name: [model(each, "samples", "fdd") for each in pair] for name, pair in sampled().items()}
+    for pair in reversed_pairs(("autoencoder", "vae_gan", "adversarial", "variational")):
+        distances[named("redrawn", *pair)] = [model(each, "reconstruction_fdd") for each in pair]
+    distances["connections-price-of-normal-codes"] = [model(n, "squared_error") for n in ("adversarial", "autoencoder")]
+    encoding = ("autoencoder", "variational", "adversarial", "vae_gan")
+    measures = {name: (("samples", name), (*encoding, "gan")) for name in ("precision", "density", "coverage")}
+    measures |= {name: ((name,), encoding) for name in ("squared_error", "probe_accuracy")}
+    for name, (path, models) in measures.items():
+        best = sorted(models, key=lambda each: whole(each, *path), reverse=name != "squared_error")[:2]
+        distances[f"connections-best-{name.replace('_', '-')}-over-next"] = [model(each, *path) for each in best]
+    ratios = {name: Rivals(*pair) for name, pair in distances.items()}
+    return ratios | of_halved_codes()
+
+
+def of_halved_codes():
+    """Return those of the distributions of codes."""
+    kind = lambda name, *path: halved("code_distributions", *path, kind=name)  # noqa: E731
+    found, prior = {}, kind("vae", "fdd", "normal")
+    for name, codes in (("vae-random-codes", "normal"), ("vae-fitted-codes", "1")):
+        found[f"{name}-fdd-over-prior"] = Rivals(kind("plain", "fdd", codes), prior)
+    components = str(stored("code_distributions")["components"]["vae"])
+    found["vae-mixture-fdd-over-prior"] = Rivals(kind("vae", "fdd", components), prior)
+    errors = (kind(each, "squared_error") for each in ("plain", "vae"))
+    found["plain-decoder-ten-components-fdd-over-vae"] = Rivals(kind("plain", "fdd", "10"), prior)
+    found["vae-plain-over-variational-sse"] = Rivals(*errors)
+    for more, less in (("1", "quarter"), ("4", "1"), ("16", "4")):
+        pair = (kind(NAMES_OF_WEIGHTS[weight], "used") for weight in (more, less))
+        found[f"vae-used-at-{more}-minus-at-{less}"] = Rivals(*pair, ratio=False)
+    for other in ("quarter", "4"):
+        found[f"vae-nats-at-1-over-{other}"] = Rivals(total(kind, "1"), total(kind, other))
+    return found
+
+
+NAMES_OF_WEIGHTS = {"quarter": "beta-0.25", "1": "vae", "4": "beta-4", "16": "beta-16"}
+
+
+def total(kind, weight):
+    """Return a reader of the negative bound in nats: the divergence of the codes, and the images' cross-entropy."""
+    name = NAMES_OF_WEIGHTS[weight]
+    nats, likelihood = kind(name, "nats_of_code"), kind(name, "log_likelihood")
+    return lambda: nats() - likelihood()
+
+
+TUNED, HALVES = of_tuning(), of_halves()
 GROUPS = (of_ablation, of_mixtures, of_connections, of_folders, of_colour, of_digits)
 RIVALS = {name: rivals for group in GROUPS for name, rivals in group().items()}

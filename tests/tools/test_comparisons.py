@@ -62,6 +62,27 @@ def test_shorter_runs_of_the_tuning_have_the_order_or_not(monkeypatch, ours, kin
     assert comparisons.judge({"name": "a-over-b", "value": 0.05}) == kind
 
 
+@pytest.mark.parametrize(
+    ("ours", "kind"),
+    [([3.0, 3.1, 2.9], comparisons.LENGTHS), ([1.0, 1.1, 0.9], comparisons.TURNED_ROUND), ([2.0, 2.3, 1.9], "tied")],
+)
+def test_runs_of_half_the_length_have_the_order_or_not(monkeypatch, ours, kind):
+    theirs = [2.0, 2.1, 1.9]
+    monkeypatch.setitem(curves.HALVES, "a-over-b", curves.Rivals(lambda: ours, lambda: theirs))
+    claim = {"name": "a-over-b", "value": 1.5}
+    assert comparisons.judge(claim) == kind
+    assert ("of half" in comparisons.in_words(claim)) == (kind == "tied")
+    assert comparisons.judge(claim | {"value": 0.5}) == {
+        comparisons.LENGTHS: comparisons.TURNED_ROUND, comparisons.TURNED_ROUND: comparisons.LENGTHS, "tied": "tied"
+    }[kind]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", curves.HALVES)
+def test_all_seeds_of_half_the_length_are_stored(name):
+    ours, theirs = (read() for read in curves.HALVES[name][:2])
+    assert len(ours) == len(theirs) == 3
+
+
 def test_separate_runs_come_first_and_nothing_is_known_of_the_rest():
     assert comparisons.judge({"name": "tied-over-untied-sse", "value": 1.05}) == comparisons.LENGTHS
     assert comparisons.in_words({"name": "tied-over-untied-sse", "value": 1.05}) == "40 and 80 epochs"
