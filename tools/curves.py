@@ -164,6 +164,19 @@ def halved(part, *path, **key):
     return read
 
 
+def halved_variant(kind, measure):
+    """Return a reader of the values of all seeds of a network of `variants`, trained for half of its epochs."""
+
+    def read():
+        """Read them."""
+        (found,) = [run for run in stored("lengths")["variants"] if run["kind"] == kind]
+        if measure == "probe":
+            return np.array(found["accuracies"]["1000"])
+        return np.array([seed[measure] for seed in found["seeds"]])
+
+    return read
+
+
 def whole(model, *path):
     """Return the mean of a measure of `connections`, whose two best models by it are compared."""
     found = [run for run in stored("connections")["runs"] if run["model"] == model]
@@ -361,7 +374,7 @@ def of_halves():
         best = sorted(models, key=lambda each: whole(each, *path), reverse=name != "squared_error")[:2]
         distances[f"connections-best-{name.replace('_', '-')}-over-next"] = [model(each, *path) for each in best]
     ratios = {name: Rivals(*pair) for name, pair in distances.items()}
-    return ratios | of_halved_codes()
+    return ratios | of_halved_codes() | of_halved_variants()
 
 
 def of_halved_codes():
@@ -381,6 +394,19 @@ def of_halved_codes():
     for other in ("quarter", "4"):
         found[f"vae-nats-at-1-over-{other}"] = Rivals(total(kind, "1"), total(kind, other))
     return found
+
+
+def of_halved_variants():
+    """Return those of the small networks of `variants`; the pixels need no training."""
+    pixels = lambda: np.array(stored("variants")["baselines"]["raw pixels"]["accuracies"]["1000"])  # noqa: E731
+    found = {
+        f"{kind.replace(', ', '-').replace(' ', '-')}-over-pixels-probe": Rivals(
+            halved_variant(kind, "probe"), pixels, ratio=False
+        )
+        for kind in ("two layers, 8", "one layer")
+    }
+    moved = (halved_variant(kind, "moved") for kind in ("tied", "one layer"))
+    return found | {"tied-over-untied-moved": Rivals(*moved)}
 
 
 NAMES_OF_WEIGHTS = {"quarter": "beta-0.25", "1": "vae", "4": "beta-4", "16": "beta-16"}

@@ -80,7 +80,7 @@ def test_runs_of_half_the_length_have_the_order_or_not(monkeypatch, ours, kind):
 @pytest.mark.parametrize("name", curves.HALVES)
 def test_all_seeds_of_half_the_length_are_stored(name):
     ours, theirs = (read() for read in curves.HALVES[name][:2])
-    assert len(ours) == len(theirs) == 3
+    assert len(ours) == len(theirs) >= 3
 
 
 def test_separate_runs_come_first_and_nothing_is_known_of_the_rest():
