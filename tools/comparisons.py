@@ -75,7 +75,7 @@ STATED = {
     "gan_recipes": ("gans/corrected_loop", "trained the same recipe for about a minute"),
     "mixture_remedies": ("gans/stability", "These runs have not converged"),
     "own_sizes": ("practice/your_own_data", "longer training would probably leave less"),
-    "private_generator": ("practice/trust", "neither a longer training nor another"),
+    "private_generator": ("practice/trust", "A longer training, which would cost no ε, was not tried"),
     "robustness": ("practice/trust", "for five {term}`epochs <epoch>`"),
     "size_study": ("practice/choosing_size", "A choice is a choice *for a budget and a code size*"),
     "sizes": ("practice/your_own_data", "had not converged"),
