@@ -84,7 +84,7 @@ def test_a_search_that_is_taken_up_again_goes_the_same_way(monkeypatch):
     digits = types.SimpleNamespace(validation_images=None, validation_labels=None)
     whole = list(made.search(digits, [], float("inf")))
     assert [run["setting"] for run in whole] == asked
-    assert {run["setting"]["width"] for run in whole[3:]} == {10.0}
+    assert {run["setting"]["width"] for run in whole[1 + len(made.STAGES[0]) :]} == {10.0}
     assert list(made.search(digits, list(whole), float("inf"))) == []
     assert list(made.search(digits, whole[:4], float("inf"))) == whole[4:]
     assert list(made.search(digits, whole[:4], -1.0)) == []
