@@ -99,7 +99,7 @@ def refresh(edition, lab):
 
 
 def copy(source, target):
-    """Copy a file, and sign a notebook, as `jupyter trust` does: else JupyterLab shows no figure that moves."""
+    """Copy a file, and sign a notebook as `jupyter trust` does: else JupyterLab shows no drawing and no live figure."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(source.read_bytes())
     if target.suffix == ".ipynb":

@@ -33,7 +33,9 @@ SOURCE_FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
 FOLDED = {"jupyter": {"source_hidden": True, "outputs_hidden": True}, "cellView": "form", "collapsed": True}
 HOW = """Each chapter is a notebook that shows what its page shows. It runs from top to bottom: `Shift`+`Enter` runs a
 cell. Solutions are folded. A click on the title unfolds the text, and a click on the dots of a folded cell its code.
-On GitHub, which runs nothing, the code of solutions is open, and an interactive figure is a picture of itself."""
+On GitHub, which runs nothing, the code of solutions is open, and an interactive figure is a picture of itself. A
+JupyterLab of your own shows drawings and interactive figures once you trust the notebooks, by
+`jupyter trust book/*/*.ipynb` (`make lab` does that), or run their cells."""
 CONTINUED = ", continued"
 DETAILS = "<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>"
 
