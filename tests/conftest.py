@@ -32,10 +32,7 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="session")
 def mnist():
-    """The digits, which take a second to unpack and check: once for all tests of a process, none of which can write."""
-    from helpers import datasets  # imports Keras, which not every process needs
+    """The digits, which no test can change."""
+    from tests import once  # imports Keras, which not every process needs
 
-    digits = datasets.load_mnist()
-    for array in digits:
-        array.setflags(write=False)
-    return digits
+    return once.load_mnist()

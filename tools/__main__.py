@@ -45,7 +45,9 @@ def check(CHAPTERS=""):
         build()
     else:
         python("tools.pairs")
-        pytest(*TWO, "-m", "not slow", "tests/helpers", JAX_COMPILATION_CACHE_DIR=str(CACHE))
+        alone = dict(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", JAX_COMPILATION_CACHE_DIR=str(CACHE))
+        # Of pytest's plugins these tests need one; nbval takes each process more than a second to import.
+        pytest("-p", "xdist", *TWO, "-m", "not slow", "tests/helpers", **alone)
 
 
 def test():

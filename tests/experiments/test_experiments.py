@@ -1,6 +1,7 @@
 """The stored weights give the reported numbers again."""
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -28,18 +29,14 @@ from experiments import (
 )
 from experiments.harness import record
 from helpers import metrics, training
-
-
-@pytest.fixture(scope="module")
-def real_features(mnist):
-    return metrics.features(mnist.test_images)
+from tests import once
 
 
 def test_the_classifiers_reported_accuracy(mnist):
     reported = record.read("digit_classifier")
+    seen = {"validation": metrics.predict_labels(mnist.validation_images), "test": once.real_labels()}
     for split in ("validation", "test"):
-        images, labels = getattr(mnist, f"{split}_images"), getattr(mnist, f"{split}_labels")
-        accuracy = (metrics.predict_labels(images) == labels).mean()
+        accuracy = (seen[split] == getattr(mnist, f"{split}_labels")).mean()
         assert abs(accuracy - reported[f"{split}_accuracy"]) < 2e-4  # two digits, for another CPU's rounding
 
 
@@ -255,16 +252,22 @@ def test_the_recipe_of_digits_on_request_is_the_reported_one():
 # --- The best GAN of digits ------------------------------------------------------------------------------------------
 
 
+@functools.cache
+def best_digits(seed):
+    """Return what the best GAN of a seed draws."""
+    return digit_gan.sample(digit_gan.load(seed))
+
+
 @pytest.mark.parametrize("seed", digit_gan.STORED_SEEDS)
 def test_the_reported_distance_of_the_best_gan(seed, real_features):
     reported = record.read("digit_gan")["runs"][str(seed)]
-    drawn = metrics.features(digit_gan.sample(digit_gan.load(seed)))
+    drawn = metrics.features(best_digits(seed))
     assert metrics.frechet_distance(drawn, real_features) == pytest.approx(reported["fdd"], rel=1e-3)
 
 
 def test_the_further_measures_of_the_best_gan(real_features):
     reported = record.read("digit_gan")["runs"]["0"]  # of one seed: the neighbours of 10,000 digits take their time
-    measured = digit_gan.compare(digit_gan.sample(digit_gan.load(0)), real_features)
+    measured = digit_gan.compare(best_digits(0), real_features)
     for name in ("precision", "recall", "density", "coverage", "smallest_class_share"):
         assert measured[name] == pytest.approx(reported[name], abs=2e-3)
 
@@ -280,7 +283,7 @@ def test_the_best_gans_recipe_and_scale_are_the_reported_ones():
 
 def test_the_reported_parzen_score(mnist):
     reported = record.read("digit_gan")["parzen"]["gan 0"]
-    samples, test = (images.reshape(-1, 784) for images in (digit_gan.sample(digit_gan.load(0)), mnist.test_images))
+    samples, test = (images.reshape(-1, 784) for images in (best_digits(0), mnist.test_images))
     values = metrics.parzen_log_likelihood(samples, test[:1000], reported["sigma"])
     assert abs(values.mean() - reported["nats"]) < 4 * values.std() / 1000**0.5
 
@@ -288,16 +291,21 @@ def test_the_reported_parzen_score(mnist):
 # --- A thousand modes ------------------------------------------------------------------------------------------------
 
 
-def test_the_reported_count_of_a_thousand_modes():
+@pytest.fixture(scope="module")
+def drawn_stacks():
+    return stacked_mnist.sample(stacked_mnist.load())
+
+
+def test_the_reported_count_of_a_thousand_modes(drawn_stacks):
     reported = record.read("stacked_mnist")["runs"][0]["as_stored"]
-    measured = stacked_mnist.measure(stacked_mnist.load())
+    measured = stacked_mnist.count(drawn_stacks)
     assert abs(measured["modes"] - reported["modes"]) <= 1  # another CPU's rounding
     assert measured["reverse_kl"] == pytest.approx(reported["reverse_kl"], rel=0.01)
 
 
-def test_the_reported_legibility_of_stacks():
+def test_the_reported_legibility_of_stacks(drawn_stacks):
     reported = record.read("stacked_mnist")["legible"]["generated"]
-    drawn = stacked_mnist.sample(stacked_mnist.load())[:2600]
+    drawn = drawn_stacks[:2600]
     assert abs(stacked_mnist.legible(drawn)["share"] - reported["share"]) < 0.03  # a tenth of the sample
 
 
@@ -360,9 +368,15 @@ def test_a_model_trains_for_the_time_that_it_is_given(mnist):
 # --- Diffusion -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=diffusion.RECIPES)
-def diffusion_space(request, mnist):
-    return request.param, diffusion.space_of(request.param, mnist)
+@functools.cache
+def space_of(name):
+    """Return the space that a kind of diffusion model works in."""
+    return diffusion.space_of(name, once.load_mnist())
+
+
+@pytest.fixture(params=diffusion.RECIPES)
+def diffusion_space(request):
+    return request.param, space_of(request.param)
 
 
 def test_the_reported_distances_of_diffusion(diffusion_space, real_features):
@@ -373,8 +387,8 @@ def test_the_reported_distances_of_diffusion(diffusion_space, real_features):
     assert np.isclose(metrics.frechet_distance(metrics.features(digits), real_features), row["fdd"], rtol=5e-3)
 
 
-def test_the_reported_walk_of_diffusion(mnist, real_features):
-    space = diffusion.space_of("codes", mnist)
+def test_the_reported_walk_of_diffusion(real_features):
+    space = space_of("codes")
     reported = record.read("diffusion")["runs"][f"codes {diffusion.SEEDS[0]}"]["walks"]
     (row,) = [row for row in reported if [row["steps"], row["scatter"]] == list(diffusion.BEST_WALK)]
     model = diffusion.load("codes", space, diffusion.SEEDS[0])
@@ -385,7 +399,7 @@ def test_the_reported_walk_of_diffusion(mnist, real_features):
 
 
 def test_the_reported_autoencoder_of_the_codes(mnist):
-    reported, space = record.read("diffusion")["runs"]["autoencoder"], diffusion.space_of("codes", mnist)
+    reported, space = record.read("diffusion")["runs"]["autoencoder"], space_of("codes")
     assert np.allclose(space.mean, reported["mean"], atol=1e-4)
     assert np.allclose(space.deviation, reported["deviation"], rtol=1e-4)
     rows = mnist.test_images.reshape(len(mnist.test_images), -1)

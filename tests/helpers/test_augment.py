@@ -1,5 +1,7 @@
 """Augmentations: what they change, what they leave, their gradients, and the layer in a GAN that replays."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -7,11 +9,12 @@ import numpy as np
 import pytest
 
 from helpers import augment, gans
-from helpers.datasets import load_emoji
+from tests import once
 from tests.slow import after
 
 KEY = jax.random.key(0)
-IMAGES = np.random.default_rng(0).random((64, 8, 8, 3), dtype="float32")
+# As many as a share is measured on, everywhere: op by op, each further shape would be compiled anew.
+IMAGES = np.repeat(np.random.default_rng(0).random((64, 8, 8, 3), dtype="float32"), 8, axis=0)
 
 
 @pytest.mark.parametrize("kind", augment.AUGMENTATIONS)
@@ -21,9 +24,8 @@ def test_a_share_of_nought_changes_nothing(kind):
 
 @pytest.mark.parametrize("kind", augment.AUGMENTATIONS)
 def test_a_share_of_a_half_changes_about_half(kind):
-    images = np.repeat(IMAGES, 8, axis=0)
-    changed = np.asarray(augment.AUGMENTATIONS[kind](KEY, images, p=0.5))
-    share = (np.abs(changed - images).max(axis=(1, 2, 3)) > 1e-6).mean()
+    changed = np.asarray(augment.AUGMENTATIONS[kind](KEY, IMAGES, p=0.5))
+    share = (np.abs(changed - IMAGES).max(axis=(1, 2, 3)) > 1e-6).mean()
     assert (0.25 if kind == "roll_channels" else 0.4) < share < 0.6  # a third of the rolls are by 0
 
 
@@ -82,15 +84,15 @@ def test_gradients_reach_the_images(kind):
     def total(images):
         return (augment.AUGMENTATIONS[kind](KEY, images, p=0.8) ** 2).sum()
 
-    gradient = jax.grad(total)(jnp.asarray(IMAGES))
+    gradient = jax.jit(jax.grad(total))(jnp.asarray(IMAGES))
     assert np.isfinite(gradient).all()
     assert (np.abs(gradient).max(axis=(1, 2, 3)) > 0).all()
 
 
 @pytest.mark.parametrize("shape", after(1, [(4, 12, 2), (28, 28, 1)]))
 def test_other_sizes_and_channels(shape):
-    images = np.zeros((3, *shape), "float32")
-    assert augment.augment(KEY, images, kinds=tuple(augment.AUGMENTATIONS)).shape == images.shape
+    images, whole = np.zeros((3, *shape), "float32"), jax.jit(augment.augment, static_argnames="kinds")
+    assert whole(KEY, images, kinds=tuple(augment.AUGMENTATIONS)).shape == images.shape
 
 
 def test_wrong_arguments_are_named():
@@ -120,14 +122,20 @@ def make(kinds=None, p=1.0):
 
 def train(gan):
     """Return the weights of both networks after a few steps."""
-    gan.fit(load_emoji().train.noto[:32], batch_size=8, epochs=2, verbose=0)
+    gan.fit(once.load_emoji().train.noto[:32], batch_size=8, epochs=2, verbose=0)
     weights = [*gan.generator.get_weights(), *gan.discriminator.get_weights()]
     return [one for one in weights if one.shape]  # without p
 
 
+@functools.cache
+def plain_weights():
+    """Return the weights of a training without augmentation."""
+    return train(make())
+
+
 @pytest.mark.slow
 def test_the_identity_leaves_all_weights_as_they_are():
-    plain = train(make())
+    plain = plain_weights()
     for gan in (make(()), make(augment.DIFFERENTIABLE, p=0.0)):
         for one, other in zip(plain, train(gan), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8)  # XLA may sum in another order
@@ -135,7 +143,8 @@ def test_the_identity_leaves_all_weights_as_they_are():
 
 @pytest.mark.slow
 def test_an_augmented_training_replays_the_same_numbers():
-    first, second, plain = train(make(augment.DIFFERENTIABLE)), train(make(augment.DIFFERENTIABLE)), train(make())
+    first, second = (train(make(augment.DIFFERENTIABLE)) for _ in range(2))
+    plain = plain_weights()
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
     assert not all(np.array_equal(one, other) for one, other in zip(first, plain, strict=True))

@@ -1,5 +1,7 @@
 """What a Keras user would reasonably try on a model of the book works, or is refused when it is given, with the way."""
 
+import functools
+
 import jax.numpy as jnp
 import keras
 import numpy as np
@@ -93,9 +95,19 @@ every = pytest.mark.parametrize("make", DATA, ids=lambda make: make.__name__)
 
 def fit(make, *data, **settings):
     """Train a new model for a moment."""
-    model = make()
+    return train(make(), *data, **settings)
+
+
+def train(model, *data, **settings):
+    """Train a model for a moment."""
     keywords = dict(verbose=0, batch_size=8) | settings
     return model.fit(*data, **keywords)
+
+
+@functools.cache
+def lasting(make):
+    """Return a model whose step is compiled once for all tests that train it, none of which may fail midway."""
+    return make()
 
 
 @every
@@ -118,7 +130,7 @@ def test_pictures_that_are_none_are_refused_by_every_model(make, spoil, message)
     if make is reconstructor:
         spoilt = [x, spoil(x)] if "255" in message else [spoil(x), x]
     with pytest.raises(ValueError, match=rf"^(x|y|images): .*({message})"):
-        fit(make, *spoilt)
+        train(lasting(make), *spoilt)
 
 
 def test_data_outside_a_diffusion_models_bounds_are_refused():
@@ -155,7 +167,7 @@ class Pieces(keras.utils.PyDataset):
 
 @every
 def test_data_sets_of_batches_train_as_arrays_do_and_are_checked(make):
-    assert fit(make, Pieces(*DATA[make]), batch_size=64 if make in PLAYING else None).history
+    assert train(lasting(make), Pieces(*DATA[make]), batch_size=64 if make in PLAYING else None).history
     x, *rest = DATA[make]
     late = np.concatenate([x[:-1], np.full((1, 12), np.nan, "float32")])
     with pytest.raises(ValueError, match=r"(x|images): got 12 values that are NaN"):
@@ -192,10 +204,10 @@ def test_callbacks_come_as_keras_takes_them(make):
     seen = []
     one = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
     for callbacks in (one, [one], (one,), keras.callbacks.CallbackList([one]), None, []):
-        fit(make, *DATA[make], callbacks=callbacks)
+        train(lasting(make), *DATA[make], callbacks=callbacks)
     assert seen == [0] * 4
     with pytest.raises(ValueError, match=r"callbacks: got .* expected one keras.callbacks.Callback or a list"):
-        fit(make, *DATA[make], callbacks=["early stopping"])
+        train(lasting(make), *DATA[make], callbacks=["early stopping"])
 
 
 @pytest.mark.parametrize("make", OWN)
@@ -223,16 +235,19 @@ def test_weights_of_samples_count_where_keras_has_the_loss():
 
 @pytest.mark.parametrize("make", [vae, diffuser])
 def test_targets_that_would_not_be_used_are_refused(make):
-    assert fit(make, ROWS, ROWS.copy()).history
+    assert train(lasting(make), ROWS, ROWS.copy()).history
     with pytest.raises(ValueError, match=r"^y: got ndarray, expected none"):
-        fit(make, ROWS, 1 - ROWS)
+        train(lasting(make), ROWS, 1 - ROWS)
 
 
 def test_labels_of_keras_datasets_train_as_flat_ones_do():
-    histories = []
+    histories, model = [], supervised()
+    variables = (*model.variables, *model.optimizer.variables)
+    start = [variable.numpy() for variable in variables]
     for labels in (LABELS, LABELS[:, None], LABELS.astype("float32"), LABELS.astype("uint8")[:, None]):
-        keras.utils.set_random_seed(0)
-        histories.append(fit(supervised, ROWS, labels, shuffle=False).history)
+        for variable, value in zip(variables, start, strict=True):
+            variable.assign(value)
+        histories.append(train(model, ROWS, labels, shuffle=False).history)
     assert all(history == histories[0] for history in histories)
 
 
@@ -247,7 +262,7 @@ def test_labels_of_keras_datasets_train_as_flat_ones_do():
 )
 def test_labels_that_are_none_are_refused(labels, message):
     with pytest.raises(ValueError, match=message):
-        fit(supervised, ROWS, labels)
+        train(lasting(supervised), ROWS, labels)
 
 
 @pytest.mark.parametrize("count", [1, 20, 32, 33])
@@ -292,12 +307,12 @@ def test_a_ladder_network_is_saved_and_wants_batches_that_begin_with_labels(tmp_
 def test_checkpoints_are_written(make, tmp_path):
     path = tmp_path / "best.keras"
     monitor = "d_loss" if make in PLAYING else "loss"
-    fit(
-        make,
+    train(
+        lasting(make),
         *DATA[make],
         callbacks=keras.callbacks.ModelCheckpoint(path, monitor=monitor, save_best_only=True, mode="min"),
     )
-    assert isinstance(keras.saving.load_model(path), type(make()))
+    assert isinstance(keras.saving.load_model(path), type(lasting(make)))
 
 
 # -- games ------------------------------------------------------------------------------------------------------------
@@ -400,29 +415,37 @@ def test_networks_without_shapes_are_named_by_every_model(network):
             call()
 
 
-def sigmoids():
-    """Return discriminators of 12 pixels with a sigmoid, or its like, where one does not look for it."""
+def with_sigmoid(*further):
+    """Return a discriminator of 12 pixels with a sigmoid, and what comes behind it."""
+    return keras.Sequential([Input((12,)), Dense(1, activation="sigmoid"), *further])
+
+
+def with_operation():
+    """Return one whose sigmoid is no layer of its own."""
     pixels = Input((12,))
-    plain = keras.Sequential([Input((12,)), Dense(1, activation="sigmoid")])
-    return {
-        "plain": plain,
-        "nested": keras.Sequential([Input((12,)), plain]),
-        "operation": keras.Model(pixels, keras.ops.sigmoid(Dense(1)(pixels))),
-        "before a cast": keras.Sequential([pixels, *plain.layers, keras.layers.Activation("linear", dtype="float32")]),
-        "before dropout": keras.Sequential([pixels, *plain.layers, keras.layers.Dropout(0.5)]),
-        "rescaled": keras.Sequential([pixels, *plain.layers, keras.layers.Rescaling(2.0, -1.0)]),
-        "a Lambda": keras.Sequential([Input((12,)), Dense(1), keras.layers.Lambda(keras.ops.tanh)]),
-        "softmax": keras.Sequential([Input((12,)), Dense(1, activation="softmax")]),
-        "relu": keras.Sequential([Input((12,)), Dense(1, activation="relu")]),
-    }
+    return keras.Model(pixels, keras.ops.sigmoid(Dense(1)(pixels)))
 
 
-@pytest.mark.parametrize("name", sigmoids())
+# Discriminators of 12 pixels with a sigmoid, or its like, where one does not look for it.
+SIGMOIDS = {
+    "plain": with_sigmoid,
+    "nested": lambda: keras.Sequential([Input((12,)), with_sigmoid()]),
+    "operation": with_operation,
+    "before a cast": lambda: with_sigmoid(keras.layers.Activation("linear", dtype="float32")),
+    "before dropout": lambda: with_sigmoid(keras.layers.Dropout(0.5)),
+    "rescaled": lambda: with_sigmoid(keras.layers.Rescaling(2.0, -1.0)),
+    "a Lambda": lambda: keras.Sequential([Input((12,)), Dense(1), keras.layers.Lambda(keras.ops.tanh)]),
+    "softmax": lambda: keras.Sequential([Input((12,)), Dense(1, activation="softmax")]),
+    "relu": lambda: keras.Sequential([Input((12,)), Dense(1, activation="relu")]),
+}
+
+
+@pytest.mark.parametrize("name", SIGMOIDS)
 @pytest.mark.filterwarnings("ignore:You are using a softmax:UserWarning")
 def test_a_sigmoid_is_found_wherever_it_hides(name):
     generator, _ = gans.dense_networks(4, (8,), (8,), "relu", image_shape=(12,))
     with pytest.raises(ValueError, match=r"^discriminator: its outputs lie between .*, expected logits"):
-        gans.GAN(generator, sigmoids()[name])
+        gans.GAN(generator, SIGMOIDS[name]())
 
 
 @pytest.mark.parametrize("end", ["softsign", "hard_tanh", "elu", "selu", "silu", "gelu", "mish", "squareplus"])
@@ -626,11 +649,11 @@ def test_epochs_are_followed_without_being_asked_for():
         return images
 
     batches = datasets.ShuffledBatches(ROWS, 8, transform=note)
-    fit(vae, batches, batch_size=None, epochs=2)
+    train(lasting(vae), batches, batch_size=None, epochs=2)
     assert len(set(seen)) == 10
     for make in PLAYING:
         seen.clear()
-        fit(make, batches, epochs=2)
+        train(lasting(make), batches, epochs=2)
         assert len(set(seen)) == 10
 
 
@@ -663,7 +686,7 @@ def test_predicted_data_sets_are_checked():
 @pytest.mark.parametrize("make", PLAYING)
 def test_options_that_games_would_leave_unused_are_refused(make):
     with pytest.raises(ValueError, match="steps_per_epoch: got a number with an array"):
-        fit(make, ROWS, steps_per_epoch=2)
+        train(lasting(make), ROWS, steps_per_epoch=2)
     model = make()
     optimizers = [keras.optimizers.Adam(use_ema=True) for _ in model.optimizer_names]
     with pytest.raises(ValueError, match="use_ema"):
@@ -685,13 +708,13 @@ def test_options_that_games_would_leave_unused_are_refused(make):
 )
 def test_numbers_of_fit_are_checked(make, settings, message):
     with pytest.raises(ValueError, match=message):
-        fit(make, *DATA[make], **settings)
+        train(lasting(make), *DATA[make], **settings)
 
 
 @pytest.mark.parametrize("share", [1.5, -0.5, "a"])
 def test_a_share_for_validation_is_one(share):
     with pytest.raises(ValueError, match="validation_split: got"):
-        fit(vae, ROWS, validation_split=share)
+        train(lasting(vae), ROWS, validation_split=share)
 
 
 @pytest.mark.parametrize("make", [reconstructor, vae, supervised, diffuser])
@@ -730,7 +753,7 @@ def test_weights_frozen_after_compile_are_named(make):
 def test_a_film_is_taken_of_every_model_that_samples():
     for make in (vae, diffuser, vaegan):
         film = gans.SampleFilm([0, 2], count=3)
-        fit(make, *DATA[make], callbacks=film)
+        train(lasting(make), *DATA[make], callbacks=film)
         assert [frame.shape for frame in film.frames.values()] == [(3, 12), (3, 12)]
     with pytest.raises(ValueError, match="model: got Reconstructor, expected one that samples"):
         fit(reconstructor, ROWS, ROWS, callbacks=gans.SampleFilm([0]))

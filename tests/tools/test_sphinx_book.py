@@ -64,13 +64,18 @@ def book(tmp_path):
     return tmp_path
 
 
-def build(book, warning=None):
-    """Build the pages; return the status page's doctree, before its links are resolved, and its HTML."""
+def read(book, warning=None, builder="dummy"):
+    """Read the pages and write none; return the status page's doctree, before its links are resolved."""
     config = {"extensions": EXTENSIONS, "bibtex_bibfiles": ["references.bib"], "root_doc": "status"}
     out = book / "_build"
-    app = Sphinx(book, None, out, out / "doctrees", "html", config, status=None, warning=warning)
+    app = Sphinx(book, None, out, out / "doctrees", builder, config, status=None, warning=warning)
     app.build()
-    return app.env.get_doctree("status"), (out / "status.html").read_text(encoding="utf-8")
+    return app.env.get_doctree("status")
+
+
+def build(book):
+    """Build the pages; return the status page's doctree and its HTML."""
+    return read(book, builder="html"), (book / "_build" / "status.html").read_text(encoding="utf-8")
 
 
 def tables(doctree):
@@ -106,7 +111,7 @@ def test_status_page_shows_every_claim_and_what_is_not_met(book):
 
 @pytest.mark.filterwarnings("default")
 def test_status_page_says_how_much_of_the_book_ran_on_a_gpu(book):
-    assert "On a GPU" not in build(book)[0].astext()
+    assert "On a GPU" not in read(book).astext()
     failed = {"name": "b-gap", "value": 1.0, "at_most": 0.5}
     ran = {
         "one": {"source": digest(book / "one"), "claims": {"a-speed": 3.0}, "failed": [], "errors": []},
@@ -117,7 +122,7 @@ def test_status_page_says_how_much_of_the_book_ran_on_a_gpu(book):
     folder.mkdir(parents=True)
     (folder / "gpu.json").write_text(json.dumps({"chapters": ran, "conditions": where}))
     shutil.rmtree(book / "_build")
-    text = build(book)[0].astext()
+    text = read(book).astext()
     assert "covers 1 of the 2 chapters, 1 of them with the text that they have now" in text
     assert "Claims that held: 5; that failed: 1 (b-gap); other errors: 1. The benchmark is not part of it." in text
 
@@ -127,7 +132,7 @@ def test_status_page_says_what_is_known_of_longer_runs(book):
     seeds = {"seeds": 5, "standard_errors": 9.5, "curve": "variants"}
     known = claim("tied-over-untied-sse", 1.05, at_most=1.2, comparison=seeds)
     chapter(book / "two.ipynb", known, claim("x-over-y", 2.0, at_least=1, comparison=seeds))
-    doctree, _ = build(book)
+    doctree = read(book)
     assert "Comparisons of trained models: 2, each with at least three seeds" in doctree.astext()
     assert "Separate runs of another length have the same order in 1." in doctree.astext()
     assert "The other 1 hold at one length" in doctree.astext()
@@ -200,7 +205,7 @@ def test_chapters_are_listed_with_what_they_promise(book):
     (book / "_toc.yml").write_text(toc)
     (book / "one.md").write_text(f"# Chapter one\n\n{BOX}")
     (book / "status.md").write_text("# Status\n\n```{chapters} do\n```\n\n## Aims\n\n```{chapters} learn\n```\n")
-    shown = tables(build(book)[0])
+    shown = tables(read(book))
     time = "42\N{NO-BREAK SPACE}s"
     assert shown["Status"][0] == ["chapter", "you will do", "runs in"]
     assert [row[1:] for row in shown["Status"][1:]] == [["", ""], ["Take one step.", time], ["", time]]
@@ -211,7 +216,7 @@ def test_chapters_are_listed_with_what_they_promise(book):
 @pytest.mark.filterwarnings("default")
 def test_a_list_of_chapters_is_of_one_of_two_kinds(book):
     (book / "status.md").write_text("# Status\n\n```{chapters} need\n```\n")
-    build(book, said := io.StringIO())
+    read(book, said := io.StringIO())
     assert "chapters: got 'need', expected do or learn." in said.getvalue()
 
 

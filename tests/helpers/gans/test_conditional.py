@@ -1,5 +1,7 @@
 """Pairs of image and label, and the networks that make and judge them."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -46,7 +48,7 @@ def test_the_discriminator_reads_the_label_without_a_slope():
     rows = conditional.pair(IMAGES, LABELS)
     others = conditional.pair(IMAGES, (LABELS + 1) % 10)
     assert not np.allclose(discriminator(rows), discriminator(others))
-    slope = jax.grad(lambda x: jnp.sum(discriminator(x)))(jnp.asarray(rows))
+    slope = jax.jit(jax.grad(lambda x: jnp.sum(discriminator(x))))(jnp.asarray(rows))
     assert np.array_equal(slope[:, 784:], np.zeros((40, 10)))
     assert np.abs(slope[:, :784]).max() > 0
 
@@ -131,7 +133,7 @@ def test_rows_are_the_two_inputs_side_by_side(form):
     assert np.allclose(images, generator.predict([latents[:, 10:], LABELS], verbose=0), atol=1e-6)
     rows = conditional.pair(IMAGES, LABELS)
     assert np.allclose(judge_of_rows(rows), discriminator.predict([IMAGES, LABELS], verbose=0), atol=1e-5)
-    slope = jax.grad(lambda x: jnp.sum(judge_of_rows(x)))(jnp.asarray(rows))
+    slope = jax.jit(jax.grad(lambda x: jnp.sum(judge_of_rows(x))))(jnp.asarray(rows))
     assert np.array_equal(slope[:, 784:], np.zeros((40, 10)))
     assert np.abs(slope[:, :784]).max() > 0
 
@@ -176,9 +178,15 @@ def test_networks_of_two_inputs_train_and_survive_a_file(form, tmp_path):
     assert np.array_equal(gan.sample(5, seed=3, labels=4), loaded.sample(5, seed=3, labels=4))
 
 
+@functools.cache
+def small_networks():
+    """Return a pair that no test trains."""
+    return conditional.conditional_networks(4, (8,), (8,))
+
+
 def wrong_gan(**changes):
     """Return a conditional GAN of small networks, made with changed arguments."""
-    return conditional.ConditionalGAN(*conditional.conditional_networks(4, (8,), (8,)), **changes)
+    return conditional.ConditionalGAN(*small_networks(), **changes)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def test_the_default_is_one_step():
     assert gan.settings["discriminator_steps"] == 1
 
 
+@pytest.mark.slow
 def test_an_epoch_shows_d_each_image_once_and_takes_fewer_steps_of_g(monkeypatch):
     gan, seen = small_gan(batch_norm=False, discriminator_steps=3), []
     images = np.arange(50, dtype="float32").reshape(50, 1, 1, 1) / 50 * np.ones((1, 4, 4, 1), "float32")

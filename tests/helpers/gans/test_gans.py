@@ -1,5 +1,6 @@
 """Losses against NumPy, gradients against finite differences, and the trainer: isolation, noise, repeatability."""
 
+import functools
 import hashlib
 import subprocess
 import sys
@@ -53,14 +54,21 @@ def test_losses_equal_their_definitions(name):
     np.testing.assert_allclose(loss.generator(REAL, FAKE), expected[1], rtol=1e-5)
 
 
+@functools.cache
+def compiled_loss(name, player):
+    """Return the loss of a player, and its gradients with respect to both arguments."""
+    loss = getattr(gans.LOSSES[name], player)
+    return jax.jit(loss), jax.jit(jax.grad(loss, argnums=(0, 1)))
+
+
 @pytest.mark.parametrize("name", gans.LOSSES)
 @pytest.mark.parametrize("player", ["discriminator", "generator"])
 @pytest.mark.parametrize("argument", [0, 1])
 def test_loss_gradients_equal_finite_differences(name, player, argument):
-    function = jax.jit(getattr(gans.LOSSES[name], player))
+    function, gradients = compiled_loss(name, player)
     with enable_x64(True):
         logits = [jnp.asarray(REAL, "float64"), jnp.asarray(FAKE, "float64")]
-        gradient = jax.grad(function, argnums=argument)(*logits)
+        gradient = gradients(*logits)[argument]
         for index in range(len(REAL)):
             step = jnp.zeros(len(REAL)).at[index].set(1e-6)
             up, down = ([*logits], [*logits])
@@ -124,6 +132,7 @@ def test_gradient_penalty_by_hand():
 
 
 def test_gradient_penalty_has_finite_gradients_where_the_score_is_flat():
+    @jax.jit
     def penalty(scale):
         return gans.gradient_penalty(lambda x: scale * linear_score(x), IMAGES, IMAGES, jnp.ones(5))
 
@@ -198,6 +207,16 @@ def half_step(gan, player):
     return step
 
 
+@functools.cache
+def stepped(**settings):
+    """Return a GAN, and its states at the start, after D's half of a step and after G's; no test changes the GAN."""
+    gan = small_gan(**settings)
+    states = [state_of(gan)]
+    for player in ("discriminator", "generator"):
+        states.append(half_step(gan, player)(states[-1]))
+    return gan, states
+
+
 def weights_in(gan, state):
     """Return the weights of G and of D, BatchNorm statistics included, in a trainer's state."""
     values = training.Values(gan, state)
@@ -206,15 +225,11 @@ def weights_in(gan, state):
 
 @pytest.mark.parametrize("loss", after(2, reversed(gans.LOSSES)))  # Wasserstein's has another penalty
 def test_a_step_of_one_network_leaves_the_other_bit_identical(loss):
-    penalties = {"r1": 0, "r2": 0, "gradient_penalty": 10} if loss == "wasserstein" else {}
-    gan = small_gan(loss=loss, **penalties)
-    state = state_of(gan)
-    g_before, d_before = weights_in(gan, state)
-    state = half_step(gan, "discriminator")(state)
-    g_middle, d_middle = weights_in(gan, state)
+    kinds = {"wasserstein": {"r1": 0, "r2": 0, "gradient_penalty": 10}, "relativistic": {}}
+    gan, states = stepped(loss=loss, **kinds.get(loss, {"r1": 0, "r2": 0}))  # each penalty once
+    (g_before, d_before), (g_middle, d_middle), (g_after, d_after) = (weights_in(gan, state) for state in states)
     assert equal(g_before, g_middle)
     assert not any(np.array_equal(a, b) for a, b in zip(d_before, d_middle, strict=True) if a.size > 1)
-    g_after, d_after = weights_in(gan, half_step(gan, "generator")(state))
     assert equal(d_middle, d_after)
     assert not equal(g_middle, g_after)
 
@@ -228,11 +243,8 @@ def test_each_step_draws_fresh_noise():
 
 
 def test_dropout_masks_differ_between_the_two_steps():
-    gan = small_gan()
+    gan, states = stepped(loss="relativistic")
     (mask,) = training.noise_states(gan.discriminator)
-    states = [state_of(gan)]
-    for player in ("discriminator", "generator"):
-        states.append(half_step(gan, player)(states[-1]))
     counts = [int(training.Values(gan, state)[mask][1]) for state in states]
     assert counts[0] < counts[1] < counts[2]
 
@@ -318,7 +330,7 @@ def test_the_generator_moves_towards_the_data(loss):
     gan = small_gan(batch_norm=False, dropout=0, loss=loss, r1=0, r2=0)
     target = np.full((64, 4, 4, 1), 0.9, "float32")
     before = np.abs(gan.sample(64, seed=1) - target).mean()
-    gan.fit(target, batch_size=16, epochs=40, verbose=0)
+    gan.fit(target, batch_size=16, epochs=15, verbose=0)
     assert np.abs(gan.sample(64, seed=1) - target).mean() < before
 
 

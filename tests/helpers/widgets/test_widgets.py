@@ -15,7 +15,6 @@ import pytest
 import traitlets
 from ipywidgets.embed import dependency_state, embed_data
 from nbformat import v4
-from sphinx.application import Sphinx
 
 from helpers.widgets import base, packing
 from tests.slow import after
@@ -269,6 +268,7 @@ def notebook(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # jupyter_client's own
 def test_executing_twice_gives_the_same_state(notebook):
     first = notebook.read_bytes(), notebook.with_suffix(".md").read_bytes()
@@ -294,6 +294,8 @@ def test_nbval_passes_on_figures(notebook):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_page_holds_state_loader_and_words(notebook):
+    from sphinx.application import Sphinx  # takes a while, for this test alone
+
     folder = notebook.parent
     (folder / "plain.md").write_text("# Without\n\n```{toctree}\nfigures\n```\n", encoding="utf-8")
     config = {
