@@ -16,7 +16,7 @@ answered in one of these ways; the names of claims in the lists are patterns of 
   no error: weaker still.
 - `TURNED`: separate runs of another length have the other order, and the page says so; of half the length, this is
   computed as well.
-- **Tied**: separate runs of half the length show no difference.
+- **Tied**: separate runs of half the length do not decide.
 - All others hold at one length. That includes curves which keep their order from the half on but still move by more
   than they lie apart.
 
@@ -87,7 +87,7 @@ STATED = {
 
 LENGTHS, SETTLED, SETTLED_FALLING, TUNED = "lengths", "settled", "settled, falling", "tuned"
 MOVING, CROSSING, TURNED_ROUND, TIED, MISSING = "moving", "crossing", "turned", "tied", "missing"
-APART = 2  # standard errors
+APART = 3  # standard errors, as `claims.compare` asks of three seeds
 FIRM = (LENGTHS, SETTLED)
 KNOWN = (*FIRM, SETTLED_FALLING, TUNED)
 KINDS = {  # what the status page says behind a curve
@@ -98,7 +98,7 @@ KINDS = {  # what the status page says behind a curve
     MOVING: "the same order from the half on, but still moving",
     CROSSING: "the curves cross",
     TURNED_ROUND: "another order at another length",
-    TIED: "no difference in runs of half the length",
+    TIED: "not decided in runs of half the length",
     MISSING: "one length",
 }
 
@@ -201,6 +201,6 @@ def summary(claims):
         f"one rival at least and with other seeds, have the same order. The other **{open_ones}** hold at one length: "
         f"in **{kinds[MOVING]}** the order stays from the half on, but a curve changed by more than the difference, in "
         f"**{kinds[CROSSING]}** the curves cross, in **{kinds[TURNED_ROUND]}** runs of another length have another "
-        f"order, in **{kinds[TIED]}** runs of half the length show no difference, and in **{kinds[MISSING]}** no "
+        f"order, in **{kinds[TIED]}** runs of half the length do not decide, and in **{kinds[MISSING]}** no "
         f"curve of what is compared is stored for both rivals."
     )
