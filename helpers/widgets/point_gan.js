@@ -191,6 +191,8 @@ export function train({ settings, state, mixture, who, steps, milliseconds }) {
 const PEN = 0.06; // spread of the real points around a drawn one
 const REAL = 256; // real points to look at
 
+const frameShown = () => new Promise((shown) => requestAnimationFrame(() => setTimeout(shown)));
+
 // What is played: the settings, the target, the training towards it, and some real points of the target.
 class Game {
   ahead = null; // the step that the thread has made already, and from where
@@ -238,6 +240,7 @@ class Game {
     const situation = () => JSON.stringify([this.settings, this.training.steps, this.mixtures.drawn.centers]);
     if (this.ahead?.from === situation()) this.training.state = this.ahead.result;
     else this.training.step(this.target, this.settings.who);
+    await frameShown(); // which the thread's work would delay on a busy machine
     const from = situation();
     this.ahead = { from, result: await thread.ask(this.task(1, Infinity)) };
   }
