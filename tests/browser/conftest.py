@@ -67,14 +67,16 @@ PAGE = """<!DOCTYPE html>
 
 @pytest.fixture(scope="session")
 def figures(tmp_path_factory):
-    """A function that turns a widget into a page and returns its address."""
+    """A function that turns a widget, or a class with what it starts with, into a page and returns its address."""
     room = tmp_path_factory.mktemp("figures")
     loader = "anywidget-static.js"
     (room / loader).symlink_to(ROOT / "book/assets" / loader)
     with serve(room) as address:
 
-        def publish(widget):
-            """Write the page of a widget."""
+        @functools.cache
+        def publish(figure):
+            """Write the page of a widget; of a class there is one for all tests."""
+            widget = figure() if isinstance(figure, type) else figure
             data = embed_data([widget])
             texts = {"view": data["view_specs"][0], "state": data["manager_state"]}
             texts = {name: json.dumps(text).replace("</", "<\\/") for name, text in texts.items()}

@@ -189,7 +189,7 @@ def iterations(page):
 
 
 def test_step_by_keys_with_all_defects_and_with_none(open_figure):
-    page = open_figure(BrokenLoop())
+    page = open_figure(BrokenLoop)
     shown, step = [picture(page)], page.get_by_role("button", name="Step")
     assert "7 defects are on" in words(page)
     assert moves(page) == [0, 0]
@@ -217,7 +217,7 @@ def test_step_by_keys_with_all_defects_and_with_none(open_figure):
 
 @pytest.mark.parametrize("name", [*DEFECTS, "D19", "D20"])
 def test_each_defect_is_switched_by_a_key(open_figure, name):
-    page = open_figure(BrokenLoop())
+    page = open_figure(BrokenLoop)
     page.get_by_role("checkbox", name=f"{name}:").focus()
     page.keyboard.press("Space")
     assert "6 defects are on" in words(page)
@@ -230,7 +230,7 @@ def test_each_defect_is_switched_by_a_key(open_figure, name):
 
 
 def test_defect_switched_off_acts_in_the_running_loop_by_touch(open_figure):
-    page = open_figure(BrokenLoop(), has_touch=True, viewport={"width": 360, "height": 1400})
+    page = open_figure(BrokenLoop, has_touch=True, viewport={"width": 360, "height": 1400})
     before = picture(page)
     page.get_by_role("button", name="Play").tap()
     page.wait_for_function("() => parseInt(document.querySelector('.words').textContent.split(' ')[1]) >= 5")

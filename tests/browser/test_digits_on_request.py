@@ -59,7 +59,7 @@ def test_style_between_two_keeps_its_length(call, share):
 
 
 def test_class_and_style_follow_the_keys(open_figure):
-    page = open_figure(DigitsOnRequest())
+    page = open_figure(DigitsOnRequest)
     shown = [picture(page)]
     page.get_by_label("Direction 1").focus()
     page.keyboard.press("ArrowRight")
@@ -81,7 +81,7 @@ def test_class_and_style_follow_the_keys(open_figure):
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_mixing_plays_until_it_is_paused(open_figure, motion):
-    page = open_figure(DigitsOnRequest(), reduced_motion=motion)
+    page = open_figure(DigitsOnRequest, reduced_motion=motion)
     before = picture(page)
     page.get_by_role("button", name="Play").press("Enter")
     page.wait_for_function("() => !document.querySelector('.words').textContent.includes(' 0% of')")
@@ -93,7 +93,7 @@ def test_mixing_plays_until_it_is_paused(open_figure, motion):
 
 
 def test_finger_drags_the_style_and_taps_a_class(open_figure):
-    page = open_figure(DigitsOnRequest(), has_touch=True, viewport={"width": 360, "height": 900})
+    page = open_figure(DigitsOnRequest, has_touch=True, viewport={"width": 360, "height": 900})
     box = page.locator("canvas").nth(1).bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     before = picture(page)

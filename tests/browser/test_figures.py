@@ -41,12 +41,12 @@ def open_figure(browser, figures):
     """A function that opens a widget's page; what went wrong on it must be nothing."""
     opened, problems = [], []
 
-    def opening(widget, **context):
-        """Return the page, ready to be used."""
+    def opening(figure, **context):
+        """Return the page of a widget or of a class, ready to be used."""
         context = browser.new_context(**{"viewport": {"width": 800, "height": 900}, **context})
         opened.append(context)
         page = context.new_page()
-        address = figures(widget)
+        address = figures(figure)
         problems.append(watch(page, address.rpartition("/")[0]))
         page.goto(address)
         page.wait_for_function("() => document.querySelector('.words')?.textContent")
@@ -62,7 +62,7 @@ def open_figure(browser, figures):
 def call(browser, figures):
     """A function that runs a piece of JavaScript on a figure's module: call(figure, "(module, a) => ...", a)."""
     page = browser.new_page()
-    page.goto(figures(OptimalDiscriminator()))
+    page.goto(figures(OptimalDiscriminator))
 
     def calling(figure, code, *arguments):
         """Return what the code returns."""
@@ -247,7 +247,7 @@ def swipe(page, start, end):
 @pytest.mark.parametrize("figure", FIGURES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_figure_fits_a_telephone_and_has_names(open_figure, figure, scheme):
-    page = open_figure(figure(), viewport={"width": 360, "height": 740}, color_scheme=scheme)
+    page = open_figure(figure, viewport={"width": 360, "height": 740}, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     controls = page.locator("button, input, select, canvas")
     boxes = controls.evaluate_all(
@@ -266,7 +266,7 @@ def ground(page):
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_figure_follows_the_theme(open_figure, figure):
-    page = open_figure(figure(), color_scheme="light")
+    page = open_figure(figure, color_scheme="light")
     light = picture(page)
     assert ground(page) == "rgb(255, 255, 255)"
     page.emulate_media(color_scheme="dark")
@@ -279,7 +279,7 @@ def test_figure_follows_the_theme(open_figure, figure):
 @pytest.mark.parametrize("figure", FIGURES)
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_nothing_moves_by_itself(open_figure, figure, motion):
-    page = open_figure(figure(), reduced_motion=motion)
+    page = open_figure(figure, reduced_motion=motion)
     before = picture(page)
     page.wait_for_timeout(400)
     assert picture(page) == before
@@ -287,7 +287,7 @@ def test_nothing_moves_by_itself(open_figure, figure, motion):
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_every_control_is_reached_by_the_tab_key(open_figure, figure):
-    page = open_figure(figure())
+    page = open_figure(figure)
     visible = "all => all.filter((one) => one.checkVisibility()).length"
     count = page.locator("button, input, select").evaluate_all(visible)
     met = set()
@@ -301,7 +301,7 @@ def test_every_control_is_reached_by_the_tab_key(open_figure, figure):
 
 
 def test_densities_move_by_keys(open_figure):
-    page = open_figure(OptimalDiscriminator())
+    page = open_figure(OptimalDiscriminator)
     before = picture(page)
     page.get_by_label("Mean of mode 1").focus()
     for _ in range(3):
@@ -315,7 +315,7 @@ def test_densities_move_by_keys(open_figure):
 
 
 def test_densities_move_by_a_finger(open_figure):
-    page = open_figure(OptimalDiscriminator(), has_touch=True, viewport={"width": 360, "height": 740})
+    page = open_figure(OptimalDiscriminator, has_touch=True, viewport={"width": 360, "height": 740})
     box = page.locator("canvas").first.bounding_box()
     top, height, width = 1.15 * 0.4, box["height"] - 28, box["width"] - 48  # inside the margins of the axes
     peak = box["x"] + 40 + width / 2, box["y"] + 8 + (1 - 0.3989 / top) * height
@@ -332,7 +332,7 @@ def choose(page, label, key):
 
 
 def test_players_learn_one_at_a_time_by_keys(open_figure):
-    page = open_figure(PointGAN())
+    page = open_figure(PointGAN)
     for label in ("Map of D", "Pull on fakes"):
         page.get_by_label(label).focus()
         page.keyboard.press("Space")
@@ -347,7 +347,7 @@ def test_players_learn_one_at_a_time_by_keys(open_figure):
 
 
 def test_step_made_ahead_is_the_step_made_at_once(open_figure):
-    page = open_figure(PointGAN())
+    page = open_figure(PointGAN)
     step = page.get_by_role("button", name="Step")
     ends = []
     for wait in (0, 500):
@@ -362,7 +362,7 @@ def test_step_made_ahead_is_the_step_made_at_once(open_figure):
 
 
 def test_gan_starts_anew_while_it_plays(open_figure):
-    page = open_figure(PointGAN())
+    page = open_figure(PointGAN)
     start = picture(page)
     play = page.get_by_role("button", name="Play")
     play.press("Enter")
@@ -385,7 +385,7 @@ RENDER = """(module, state) => {
 
 
 def test_thread_ends_with_its_figure(open_figure):
-    page, figure = open_figure(OptimalDiscriminator()), PointGAN()
+    page, figure = open_figure(OptimalDiscriminator), PointGAN()
     state = {name: getattr(figure, name) for name in ("title", "alt", "_esm", "start", "mixtures")}
     with page.expect_event("worker"):
         page.evaluate(CALL, [figure._esm, RENDER, state])
@@ -395,7 +395,7 @@ def test_thread_ends_with_its_figure(open_figure):
 
 
 def test_gan_learns_a_drawing_made_with_a_finger_and_with_keys(open_figure):
-    page = open_figure(PointGAN(), has_touch=True, viewport={"width": 360, "height": 740})
+    page = open_figure(PointGAN, has_touch=True, viewport={"width": 360, "height": 740})
     choose(page, "Real points", "d")
     assert "Draw some real points first." in words(page)
     canvas = page.locator("canvas")
@@ -427,7 +427,7 @@ def test_page_of_the_book_shows_its_figures(browser, site, path):
 
 
 def test_colours_are_read_again_where_a_frame_came_while_the_figure_was_outside_the_document(open_figure):
-    page = open_figure(OptimalDiscriminator())
+    page = open_figure(OptimalDiscriminator)
     before = picture(page)
     page.evaluate("""async () => {
       const figure = document.querySelector('canvas').closest('.screen').parentElement;

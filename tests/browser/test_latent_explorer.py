@@ -38,7 +38,7 @@ def test_neighbours_are_the_nearest(call):
 
 
 def test_point_moves_by_keys_and_the_decoder_changes(open_figure):
-    page = open_figure(LatentExplorer())
+    page = open_figure(LatentExplorer)
     shown = [picture(page)]
     page.locator("canvas").focus()
     page.keyboard.press("ArrowRight")
@@ -56,7 +56,7 @@ def test_point_moves_by_keys_and_the_decoder_changes(open_figure):
 
 
 def test_finger_drags_the_point(open_figure):
-    page = open_figure(LatentExplorer(), has_touch=True, viewport={"width": 360, "height": 740})
+    page = open_figure(LatentExplorer, has_touch=True, viewport={"width": 360, "height": 740})
     box = page.locator("canvas").bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     swipe(page, middle, (middle[0] + (box["width"] - 16) / 4, middle[1]))

@@ -55,7 +55,7 @@ def test_an_epoch_has_each_point_once_in_an_order_of_its_own(call):
 
 
 def test_network_learns_by_keys(open_figure):
-    page = open_figure(LearnACurve())
+    page = open_figure(LearnACurve)
     start = picture(page)
     assert words(page).startswith("Steps 0, epochs 0.0; 16 of 64 points a step. Loss over all points: ")
     for _ in range(4):

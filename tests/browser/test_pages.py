@@ -1,5 +1,6 @@
 """Every page of the built book in a real browser: whole, silent and on its own."""
 
+import functools
 import gzip
 import re
 from types import SimpleNamespace
@@ -56,6 +57,7 @@ def visit(request, browser, site):
     page.close()
 
 
+@functools.lru_cache(maxsize=64)  # most files of a page belong to all pages
 def wire_bytes(body):
     """Return the bytes of a file as a host sends it: compressed by gzip where that is shorter."""
     return min(len(body), len(gzip.compress(body, 6)))

@@ -34,7 +34,7 @@ def test_points_are_those_recorded(call):  # noqa: F811
 
 
 def test_keys_move_through_a_run(open_figure):  # noqa: F811
-    page = open_figure(PointReplay())
+    page = open_figure(PointReplay)
     slider, run = page.get_by_role("slider", name="Moment"), RUNS[0]
     slider.focus()
     shown = {picture(page)}
@@ -51,7 +51,7 @@ def test_keys_move_through_a_run(open_figure):  # noqa: F811
 
 
 def test_keys_choose_the_run(open_figure):  # noqa: F811
-    page = open_figure(PointReplay())
+    page = open_figure(PointReplay)
     pictures = [picture(page)]
     for label, key, run in (
         ("Run", "r", find(mixture="ring", seed=0)),
@@ -65,7 +65,7 @@ def test_keys_choose_the_run(open_figure):  # noqa: F811
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_it_plays_from_the_start_and_pauses_by_keys(open_figure, motion):  # noqa: F811
-    page = open_figure(PointReplay(), reduced_motion=motion)
+    page = open_figure(PointReplay, reduced_motion=motion)
     page.get_by_role("button", name="Play").press("Enter")
     page.wait_for_function("() => !/step (0|8,000):/.test(document.querySelector('.words').textContent)")
     page.get_by_role("button", name="Pause").press("Enter")
@@ -76,7 +76,7 @@ def test_it_plays_from_the_start_and_pauses_by_keys(open_figure, motion):  # noq
 
 
 def test_a_finger_moves_it(open_figure):  # noqa: F811
-    page = open_figure(PointReplay(), has_touch=True, viewport={"width": 360, "height": 740})
+    page = open_figure(PointReplay, has_touch=True, viewport={"width": 360, "height": 740})
     last = picture(page)
     page.get_by_role("slider", name="Moment").tap()  # in its middle
     assert picture(page) != last

@@ -119,7 +119,7 @@ def numbers(page):
 
 @pytest.mark.parametrize("direction", [0, 1])
 def test_differences_are_pythons(open_figure, direction):
-    page = open_figure(Redraw())
+    page = open_figure(Redraw)
     page.get_by_role("button", name="turtle").press("Enter")
     if direction:
         page.get_by_role("button", name="Twemoji → Noto").press("Enter")
@@ -134,7 +134,7 @@ def test_differences_are_pythons(open_figure, direction):
 
 
 def test_emoji_is_drawn_with_keys(open_figure):
-    page = open_figure(Redraw())
+    page = open_figure(Redraw)
     page.get_by_role("button", name="Clear").press("Enter")
     assert words(page).startswith("Your drawing, Noto to Twemoji.")
     shown = [picture(page)]
@@ -162,7 +162,7 @@ def test_emoji_is_drawn_with_keys(open_figure):
 
 
 def test_a_finger_draws_on_a_picked_emoji(open_figure):
-    page = open_figure(Redraw(), has_touch=True, viewport={"width": 360, "height": 900})
+    page = open_figure(Redraw, has_touch=True, viewport={"width": 360, "height": 900})
     page.get_by_role("button", name="pizza").tap()
     assert words(page).startswith("Pizza, Noto to Twemoji.")
     page.get_by_role("button", name="Blue").tap()

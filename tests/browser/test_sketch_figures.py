@@ -93,7 +93,7 @@ def numbers(page):
 
 
 def test_digit_is_drawn_with_keys(open_figure):
-    page = open_figure(DrawADigit())
+    page = open_figure(DrawADigit)
     page.get_by_role("button", name="Clear").press("Enter")
     empty = picture(page)
     page.locator("canvas").first.focus()
@@ -110,7 +110,7 @@ def test_digit_is_drawn_with_keys(open_figure):
 
 
 def test_digit_is_drawn_with_a_finger_and_the_buttons_fill_the_field(open_figure):
-    page = open_figure(DrawADigit(), has_touch=True, viewport={"width": 360, "height": 900})
+    page = open_figure(DrawADigit, has_touch=True, viewport={"width": 360, "height": 900})
     page.get_by_role("button", name="Clear").tap()
     box = page.locator("canvas").first.bounding_box()
     empty = picture(page)
@@ -125,7 +125,7 @@ def test_digit_is_drawn_with_a_finger_and_the_buttons_fill_the_field(open_figure
 
 
 def test_code_size_follows_the_keys(open_figure):
-    page = open_figure(CodeSize())
+    page = open_figure(CodeSize)
     page.get_by_role("slider", name="Size of the code").focus()
     page.keyboard.press("End")
     many = numbers(page)
@@ -140,7 +140,7 @@ def test_code_size_follows_the_keys(open_figure):
 
 
 def test_a_finger_cuts_the_code(open_figure):
-    page = open_figure(CodeSize(), has_touch=True, viewport={"width": 360, "height": 900})
+    page = open_figure(CodeSize, has_touch=True, viewport={"width": 360, "height": 900})
     slider = page.get_by_role("slider", name="Size of the code")
     slider.tap()  # in its middle
     middle, before = numbers(page), picture(page)

@@ -90,7 +90,7 @@ def delay(page, key, event):
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_picture_follows_a_key_within_a_frame(open_figure, figure):
-    page = open_figure(figure())
+    page = open_figure(figure)
     role, name, *press = KEYS[figure]
     page.get_by_role(role, name=name).focus()
     shown = picture(page)
@@ -111,7 +111,7 @@ def test_film_follows_a_key_within_a_frame(browser, site):
 
 
 def test_gan_trains_and_the_page_stays_responsive(open_figure):
-    page = open_figure(PointGAN())
+    page = open_figure(PointGAN)
     before = slowness(page)
     page.get_by_role("button", name="Play").press("Enter")
     page.wait_for_timeout(1000)

@@ -41,7 +41,7 @@ def test_pairs_repeat_no_digit_and_change_sides(pairs):
 
 
 def test_arrow_keys_answer_and_the_end_tells_how_many_were_right(open_figure, pairs):  # noqa: F811
-    page = open_figure(WhichIsReal())
+    page = open_figure(WhichIsReal)
     assert words(page).startswith(f"Pair 1 of 30, with the {FIRST}.")
     page.locator("canvas").first.focus()
     seen = {picture(page)}
@@ -61,7 +61,7 @@ def test_arrow_keys_answer_and_the_end_tells_how_many_were_right(open_figure, pa
 
 
 def test_a_guesser_is_told_so_and_may_start_anew(open_figure, pairs):  # noqa: F811
-    page = open_figure(WhichIsReal())
+    page = open_figure(WhichIsReal)
     left = page.get_by_role("button", name="Left is real")
     for _ in pairs:
         left.press("Enter")
@@ -75,7 +75,7 @@ def test_a_guesser_is_told_so_and_may_start_anew(open_figure, pairs):  # noqa: F
 
 
 def test_a_finger_answers_on_the_digit(open_figure):  # noqa: F811
-    page = open_figure(WhichIsReal(), has_touch=True, viewport={"width": 360, "height": 740})
+    page = open_figure(WhichIsReal, has_touch=True, viewport={"width": 360, "height": 740})
     before = picture(page)
     page.locator("canvas").first.tap()
     assert words(page).startswith("Pair 2 of 30")
@@ -83,7 +83,7 @@ def test_a_finger_answers_on_the_digit(open_figure):  # noqa: F811
 
 
 def test_nothing_is_kept(open_figure):  # noqa: F811
-    page = open_figure(WhichIsReal())
+    page = open_figure(WhichIsReal)
     page.get_by_role("button", name="Left is real").press("Enter")
     assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
     page.reload()
