@@ -7,6 +7,7 @@ import nbformat
 import pytest
 from nbformat import v4
 
+from tools import nbval_budget
 from tools.execute import edited_notebook, normalise, read_source, refresh, write
 from tools.pages import notebooks, pages
 from tools.sphinx_book import CLAIM, RUN, gather
@@ -122,3 +123,12 @@ def test_claim_made_twice_and_missing_report_are_problems(book):
         "book/two.ipynb: 0 outputs of claims.report(), expected 1",
         "claim 'a' is made 2 times",
     ]
+
+
+@pytest.mark.parametrize(
+    ("cores", "count", "shares"),
+    [([0, 1], 2, [[0], [1]]), ([0, 1, 2, 3], 2, [[0, 2], [1, 3]]), ([4], 2, [[4], [4]]), ([0, 1], 3, [[0], [1], [0]])],
+)
+def test_each_process_that_runs_chapters_has_cores_of_its_own(cores, count, shares):
+    workers = [{"workerid": f"gw{number}", "workercount": count} for number in range(count)]
+    assert [nbval_budget.share(cores, worker) for worker in workers] == shares
