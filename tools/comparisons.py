@@ -3,25 +3,28 @@
 A comparison has seeds and a stored curve; whether its order would survive a longer training is another question. It is
 answered in one of these ways; the names of claims in the lists are patterns of `fnmatch`.
 
-- `LONGER`: separate runs, at least twice or at most half as long, have the same order. Of the runs of half the length
-  that `experiments.lengths` made, this is computed: the same order, by at least `APART` standard errors.
+- `LONGER`: separate runs, at least twice or at most half as long, have the same order. Of the runs that
+  `experiments.lengths` made, of half or of twice the length, this is computed: the same order, by at least `APART`
+  standard errors; or, where a claim is that two rivals hardly differ, which its bounds tell, the same bounds.
 - **Settled**, computed from the curves that `tools.curves` finds, means over the seeds of what is compared: from the
   half of the training to its end the difference keeps its sign, which is that of the claim, and at the end it is larger
   than what either curve still changed since the half. So if another doubling of the length brought each rival as much
-  as the last one did, the one behind would not reach where the other is now. At a constant rate, or with averaged
-  weights, the point at the half is a run of half the length. Where the rate falls it is not, and the last changes are
-  those of the falling rate: this evidence is weaker, and counted by itself.
+  as the last one did, the one behind would not reach where the other is now. Where the rate falls, the point at the
+  half is not a run of half the length, and the last changes are those of the falling rate: this evidence is weaker, and
+  counted by itself.
+- **Halfway**, computed where the rate is constant, so that the point at the half is a run of half the length: there the
+  order was the same, by at least `APART` standard errors.
 - **Tuned**, computed too: the runs with which the settings of both rivals were chosen, of other seeds and at most half
   as long for at least one of the rivals, have the same order on validation data. There is one such seed, or three, and
   no error: weaker still.
-- `TURNED`: separate runs of another length have the other order, and the page says so; of half the length, this is
-  computed as well.
-- **Tied**: separate runs of half the length do not decide.
+- `TURNED`: separate runs of another length have the other order, and the page says so; of those that
+  `experiments.lengths` made, this is computed as well.
+- **Tied**: these runs do not decide.
 - All others hold at one length. That includes curves which keep their order from the half on but still move by more
   than they lie apart.
 
-Unless a comparison is of the first kind, or settled at a constant rate, its page says in the words of `STATED` that
-nothing longer was run.
+Unless a comparison is of the first kind, or settled or decided halfway at a constant rate, its page says in the words
+of `STATED` that nothing longer was run.
 
 It is one rule for all, and no proof of what happens at lengths that nobody has run.
 """
@@ -78,27 +81,27 @@ STATED = {
     "private_generator": ("practice/trust", "A longer training, which would cost no ε, was not tried"),
     "robustness": ("practice/trust", "for five {term}`epochs <epoch>`"),
     "size_study": ("practice/choosing_size", "A choice is a choice *for a budget and a code size*"),
-    "sizes": ("practice/your_own_data", "had not converged"),
     "style_gan": ("gans/style", "passes over the training digits"),
-    "supervised_long": ("autoencoders/supervised_autoencoder", "they have one length only"),
+    "supervised_long": ("autoencoders/supervised_autoencoder", "longer runs were not made"),
     "translation": ("colour/translation", "a longer schedule was not tried"),
     "variants": ("autoencoders/variants", "The wide networks have not quite converged"),
 }
 
-LENGTHS, SETTLED, SETTLED_FALLING, TUNED = "lengths", "settled", "settled, falling", "tuned"
+LENGTHS, SETTLED, HALFWAY, SETTLED_FALLING, TUNED = "lengths", "settled", "halfway", "settled, falling", "tuned"
 MOVING, CROSSING, TURNED_ROUND, TIED, MISSING = "moving", "crossing", "turned", "tied", "missing"
 APART = 3  # standard errors, as `claims.compare` asks of three seeds
-FIRM = (LENGTHS, SETTLED)
+FIRM = (LENGTHS, SETTLED, HALFWAY)
 KNOWN = (*FIRM, SETTLED_FALLING, TUNED)
 KINDS = {  # what the status page says behind a curve
     LENGTHS: "two lengths",
     SETTLED: "settled by the curves",
+    HALFWAY: "the same order halfway, at a constant rate",
     SETTLED_FALLING: "settled by the curves, of a falling rate",
     TUNED: "the same order in shorter runs of the tuning",
     MOVING: "the same order from the half on, but still moving",
     CROSSING: "the curves cross",
     TURNED_ROUND: "another order at another length",
-    TIED: "not decided in runs of half the length",
+    TIED: "not decided in runs of another length",
     MISSING: "one length",
 }
 
@@ -109,7 +112,7 @@ def verdict(ours, theirs, sign=None):
     Parameters
     ----------
     ours, theirs : dict
-        Length of training → mean over the seeds; only the lengths that both have are compared.
+        Length of training → values of all seeds, or their mean; only the lengths that both have are compared.
     sign : float, optional
         Of the claim: positive if ours is larger. Curves that end the other way count as crossing.
     """
@@ -118,7 +121,7 @@ def verdict(ours, theirs, sign=None):
     if len(late) == len(lengths):
         return MISSING  # no point at the half or before it
     points = [lengths[-len(late) - 1], *late]
-    one, other = (np.array([curve[length] for length in points], float) for curve in (ours, theirs))
+    one, other = (np.array([np.mean(curve[length]) for length in points]) for curve in (ours, theirs))
     apart = one - other
     if np.any(apart * (apart[-1] if sign is None else sign) <= 0):
         return CROSSING
@@ -138,27 +141,60 @@ def judge(claim):
         return TURNED_ROUND
     if lengths(claim):
         return LENGTHS
-    if rivals := curves.HALVES.get(name):
-        return of_half(rivals.ours(), rivals.theirs(), sign_of(claim, rivals))
+    if rivals := curves.TWICE.get(name) or curves.HALVES.get(name):
+        return by_runs(claim, rivals)
     return by_curves(claim)
+
+
+def by_runs(claim, rivals):
+    """Return what runs of another length tell of a comparison; of a claim whose bounds admit a tie, of the bounds."""
+    both = rivals.ours(), rivals.theirs()
+    if not admits_tie(claim, rivals):
+        return of_runs(*both, sign_of(claim, rivals), rivals.paired)
+    (low, high), (ours, theirs) = bounds_of(claim), map(np.mean, both)
+    return LENGTHS if low <= (ours / theirs if rivals.ratio else ours - theirs) <= high else TURNED_ROUND
+
+
+def admits_tie(claim, rivals):
+    """Say whether the bounds of a claim leave room on both sides of no difference: it says that two hardly differ."""
+    low, high = bounds_of(claim)
+    return (low, high) != (-np.inf, np.inf) and low < (1 if rivals.ratio else 0) < high
+
+
+def bounds_of(claim):
+    """Return the least and the largest value that a claim allows."""
+    given = claim.get("at_least"), claim.get("at_most")
+    return [bound if bound is not None else far for bound, far in zip(given, (-np.inf, np.inf), strict=True)]
 
 
 def by_curves(claim):
     """Return what the stored curves of a comparison tell, and the runs of its tuning; `MISSING` if there are none."""
     name, found = claim["name"], MISSING
     if rivals := curves.RIVALS.get(name):
-        found = verdict(rivals.ours(), rivals.theirs(), sign_of(claim, rivals))
-    if found == SETTLED:
-        return SETTLED_FALLING if rivals.falls else SETTLED
+        both, sign = (rivals.ours(), rivals.theirs()), sign_of(claim, rivals)
+        found = verdict(*both, sign)
+        if found == SETTLED:
+            return SETTLED_FALLING if rivals.falls else SETTLED
+        if not rivals.falls and found != MISSING and halfway(*both, sign) == LENGTHS:
+            return HALFWAY
     if rivals := curves.TUNED.get(name):
         found = TUNED if (rivals.ours() - rivals.theirs()) * sign_of(claim, rivals) > 0 else CROSSING
     return found
 
 
-def of_half(ours, theirs, sign):
-    """Say what the values of all seeds in runs of half the length tell: `LENGTHS`, `TIED` or `TURNED_ROUND`."""
+def halfway(ours, theirs, sign):
+    """Say what two curves tell at the half, as `of_runs` does; `TIED` where fewer than three seeds are stored."""
+    lengths = sorted(ours.keys() & theirs.keys())
+    half = max(length for length in lengths if 2 * length <= lengths[-1])
+    both = [np.atleast_1d(curve[half]) for curve in (ours, theirs)]
+    return of_runs(*both, sign) if min(map(len, both)) > 2 else TIED
+
+
+def of_runs(ours, theirs, sign, paired=False):
+    """Say what the values of all seeds in runs of another length tell: `LENGTHS`, `TIED` or `TURNED_ROUND`."""
     apart = np.mean(ours) - np.mean(theirs)
-    if abs(apart) < APART * np.sqrt(sum(np.var(values, ddof=1) / len(values) for values in (ours, theirs))):
+    spread = [np.subtract(ours, theirs)] if paired else [ours, theirs]
+    if abs(apart) < APART * np.sqrt(sum(np.var(values, ddof=1) / len(values) for values in spread)):
         return TIED
     return LENGTHS if apart * sign > 0 else TURNED_ROUND
 
@@ -171,8 +207,12 @@ def sign_of(claim, rivals):
 def in_words(claim):
     """Return what stands behind a comparison's curve on the status page."""
     name, kind = claim["name"], judge(claim)
-    if name in curves.HALVES and kind in (LENGTHS, TURNED_ROUND):
-        return f"{'the same' if kind == LENGTHS else 'the other'} order after half of the training"
+    rivals = curves.TWICE.get(name) or curves.HALVES.get(name)
+    if rivals and kind in (LENGTHS, TURNED_ROUND):
+        words = {LENGTHS: "the same order", TURNED_ROUND: "the other order"}
+        if admits_tie(claim, rivals):
+            words = {LENGTHS: "within the same bounds", TURNED_ROUND: "out of these bounds"}
+        return f"{words[kind]} after {'twice as long a' if name in curves.TWICE else 'half of the'} training"
     return TURNED.get(name) or lengths(claim) or KINDS[kind]
 
 
@@ -196,11 +236,12 @@ def summary(claims):
         f"What is known of their order after a longer training stands in brackets behind the curve. Separate runs of "
         f"another length have the same order in **{kinds[LENGTHS]}**. **{kinds[SETTLED]}** are settled by their "
         f"curves: from the half of the training on the order stays, and in the end the difference is larger than what "
-        f"either curve still changed since the half. In **{kinds[SETTLED_FALLING]}** more the same holds where a "
-        f"learning rate falls, which says less. In **{kinds[TUNED]}** the runs of the tuning, at most half as long for "
-        f"one rival at least and with other seeds, have the same order. The other **{open_ones}** hold at one length: "
-        f"in **{kinds[MOVING]}** the order stays from the half on, but a curve changed by more than the difference, in "
+        f"either curve still changed since the half. In **{kinds[HALFWAY]}** the order was the same halfway, at a "
+        f"constant rate. In **{kinds[SETTLED_FALLING]}** more the curves say as much where a learning rate falls, "
+        f"weaker evidence. In **{kinds[TUNED]}** the runs of the tuning, at most half as long for one rival at least "
+        f"and with other seeds, have the same order. The other **{open_ones}** hold at one length: in "
+        f"**{kinds[MOVING]}** the order stays from the half on, but a curve changed by more than the difference, in "
         f"**{kinds[CROSSING]}** the curves cross, in **{kinds[TURNED_ROUND]}** runs of another length have another "
-        f"order, in **{kinds[TIED]}** runs of half the length do not decide, and in **{kinds[MISSING]}** no "
+        f"order, in **{kinds[TIED]}** runs of another length do not decide, and in **{kinds[MISSING]}** no "
         f"curve of what is compared is stored for both rivals."
     )

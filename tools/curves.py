@@ -1,8 +1,8 @@
 """Where the curves are that comparisons of the book rest on, and runs of another length, for `tools.comparisons`.
 
-A curve is length of training → mean over the seeds, of what is compared and not of another measure. The results hold
-those on validation data; of methods on mixtures, where the truth is known, on samples. Of runs of another length only
-the mean at their end is read.
+A curve is length of training → what is compared, and not another measure: an array of all seeds, or their mean where
+that alone is stored. The results hold curves on validation data; of methods on mixtures, where the truth is known, on
+samples.
 """
 
 import functools
@@ -22,6 +22,7 @@ class Rivals(NamedTuple):
     theirs: Callable
     falls: bool = False  # whether the learning rate of one of them fell
     ratio: bool = True  # whether the claim is a ratio, as for `helpers.claims.compare`
+    paired: bool = False  # whether it is made seed by seed, as there
 
 
 @functools.cache
@@ -30,16 +31,16 @@ def stored(name):
     return results.read(name)
 
 
-def mean_of(curves, lengths=None):
-    """Return the mean curve of some runs; a run that stopped early keeps its last value."""
+def by_length(curves, lengths=None):
+    """Return the curve of some runs, one a seed; a run that stopped early keeps its last value."""
     most = max(map(len, curves))
     padded = [[*curve, *[curve[-1]] * (most - len(curve))] for curve in curves]
     lengths = range(1, most + 1) if lengths is None else lengths
-    return dict(zip(map(float, lengths), np.mean(padded, axis=0).tolist(), strict=True))
+    return dict(zip(map(float, lengths), np.transpose(padded), strict=True))
 
 
 def runs(name, *path, part="runs", at=None, shares=False, **key):
-    """Return a reader of the mean curve of the runs that have these values.
+    """Return a reader of the curve of the runs that have these values.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def runs(name, *path, part="runs", at=None, shares=False, **key):
         found = [run for run in stored(name)[part] if key.items() <= run.items()]
         curves = [functools.reduce(lambda value, step: value[step], path, run) for run in found]
         lengths = found[0][at] if at else range(1, max(map(len, curves)) + 1)
-        return mean_of(curves, [length / max(lengths) for length in lengths] if shares else lengths)
+        return by_length(curves, [length / max(lengths) for length in lengths] if shares else lengths)
 
     return read
 
@@ -74,7 +75,7 @@ def ablation(row):
         """Read it."""
         found = stored("gan_ablation")["rows"][row]
         best = [run["curve"] for run in found["runs"] if run["rate"] == found["best_rate"] and run["seed"] < 100]
-        return mean_of([list(curve.values()) for curve in best], map(float, best[0]))
+        return by_length([list(curve.values()) for curve in best], map(float, best[0]))
 
     return read
 
@@ -87,7 +88,7 @@ def mixture(kind, measure, falling=True, averaged=False, name=None):
         names = [name] if name else ["mixture_remedies", "fair_mixtures"]
         key = {"kind": kind, "falling": falling, "mixture": "grid"}
         found = next(curve for each in names for curve in stored(each)["curves"] if key.items() <= curve.items())
-        return mean_of([found[f"{'averaged' if averaged else 'last'}_{measure}"]])
+        return by_length([found[f"{'averaged' if averaged else 'last'}_{measure}"]])
 
     return read
 
@@ -98,7 +99,7 @@ def connection(model):
     def read():
         """Read it."""
         found = [run["curve"] for run in stored("connections")["runs"] if run["model"] == model]
-        return mean_of([[point["validation_fdd"] for point in curve] for curve in found])
+        return by_length([[point["validation_fdd"] for point in curve] for curve in found])
 
     return read
 
@@ -115,7 +116,7 @@ def folder(data, count, kind="convolutional", changes=False):
         found = [run for run in stored("own_sizes")["runs"] if key.items() <= run.items()]
         curves = [np.minimum.accumulate(run.get("curve", [run["validation"]])) for run in found]
         checks = recipe["steps"][data] // recipe["check"]
-        return mean_of([[*curve, *[curve[-1]] * (checks - len(curve))] for curve in curves])
+        return by_length([[*curve, *[curve[-1]] * (checks - len(curve))] for curve in curves])
 
     return read
 
@@ -153,13 +154,13 @@ def decoder(kind, codes=None):
     return read
 
 
-def halved(part, *path, **key):
-    """Return a reader of the values of all seeds in runs of half the length, from the result `lengths`."""
+def separate(part, *path, **key):
+    """Return a reader of the values of all seeds in runs of another length, from the result `lengths`."""
 
     def read():
         """Read them."""
         found = [run for run in stored("lengths")[part] if key.items() <= run.items()]
-        return np.array([functools.reduce(lambda value, step: value[step], path, run) for run in found])
+        return np.ravel([functools.reduce(lambda value, step: value[step], path, run) for run in found])
 
     return read
 
@@ -362,7 +363,7 @@ def of_tuning():
 
 def of_halves():
     """Return the comparisons of which separate runs of half the length exist."""
-    model = lambda name, *path: halved("connections", *path, model=name)  # noqa: E731
+    model = lambda name, *path: separate("connections", *path, model=name)  # noqa: E731
     distances = {name: [model(each, "samples", "fdd") for each in pair] for name, pair in sampled().items()}
     for pair in reversed_pairs(("autoencoder", "vae_gan", "adversarial", "variational")):
         distances[named("redrawn", *pair)] = [model(each, "reconstruction_fdd") for each in pair]
@@ -374,12 +375,13 @@ def of_halves():
         best = sorted(models, key=lambda each: whole(each, *path), reverse=name != "squared_error")[:2]
         distances[f"connections-best-{name.replace('_', '-')}-over-next"] = [model(each, *path) for each in best]
     ratios = {name: Rivals(*pair) for name, pair in distances.items()}
-    return ratios | of_halved_codes() | of_halved_variants()
+    groups = of_halved_codes, of_halved_variants, of_halved_labels, of_halved_codebooks
+    return {name: rivals for found in (ratios, *(group() for group in groups)) for name, rivals in found.items()}
 
 
 def of_halved_codes():
     """Return those of the distributions of codes."""
-    kind = lambda name, *path: halved("code_distributions", *path, kind=name)  # noqa: E731
+    kind = lambda name, *path: separate("code_distributions", *path, kind=name)  # noqa: E731
     found, prior = {}, kind("vae", "fdd", "normal")
     for name, codes in (("vae-random-codes", "normal"), ("vae-fitted-codes", "1")):
         found[f"{name}-fdd-over-prior"] = Rivals(kind("plain", "fdd", codes), prior)
@@ -409,6 +411,89 @@ def of_halved_variants():
     return found | {"tied-over-untied-moved": Rivals(*moved)}
 
 
+def of_longer_mixtures():
+    """Return the comparisons on the grid of 25 modes of which runs of twice the length exist, in the claims' units."""
+    pair, critic, plain, matching = "RpGAN + R1 + R2", "WGAN-GP, factor 0.1", "non-saturating", "feature matching"
+    five, all_steps, group = (
+        "WGAN-GP, five critic steps",
+        "WGAN-GP, five times the steps",
+        "minibatch standard deviation",
+    )
+    falling = {
+        "r1-modes-gained": ("modes", "R1", plain),
+        "packing-modes-gained": ("modes", "packing", plain),
+        "packing-over-points-modes": ("modes", "packing", f"{plain}, 256 points"),
+        "matching-modes-gained": ("modes", matching, plain),
+        "matching-unevenness-over-r1": ("reverse_kl", matching, "R1"),
+        "deviation-modes-gained": ("modes", group, plain),
+        "deviation-128-over-4-modes": ("modes", f"{group}, 128 points", group),
+        "wgan-gp-quality-over-pair": ("high_quality", critic, pair),
+        "critic-steps-quality-lost": ("high_quality", critic, five),
+        "critic-all-steps-quality-gained": ("high_quality", all_steps, critic),
+        "critic-all-steps-score-gained": ("score", all_steps, critic),
+        "bits-penalty-score-gained": ("score", f"{pair}, bits", f"{plain}, bits"),
+    }
+    for kind, label in ((plain, "plain"), ("R1", "r1"), (pair, "pair")):
+        for measure, short in (("high_quality", "quality"), ("score", "score")):
+            falling[f"bits-{label}-{short}-gained"] = (measure, f"{kind}, bits", kind)
+    constant = {
+        "matching-quality-lost": ("averaged_high_quality", plain, matching),
+        "fourier-constant-quality-gained": ("averaged_high_quality", "Fourier features", pair),
+        "bits-pair-constant-score-gained": ("score", f"{pair}, bits", pair),
+    }
+
+    def find(measure, kind, course="falling"):
+        """Return a reader of all seeds; shares are in per cent."""
+        reader = separate(f"{course}_twice", measure, kind=kind)
+        return (lambda: 100 * reader()) if measure.endswith("quality") else reader
+
+    courses = {"falling": falling, "constant": constant}
+    found = {
+        name: [find(measure, kind, course) for kind in kinds]
+        for course, rows in courses.items()
+        for name, (measure, *kinds) in rows.items()
+    }
+    for measure, short in (("high_quality", "quality"), ("score", "score")):
+        found[f"packing-falling-{short}-gained"] = [find(measure, "packing", course) for course in courses]
+    untuned = find("averaged_high_quality", critic, "constant")
+    found["wgan-gp-falling-quality-gained"] = [find("high_quality", critic), untuned]
+    return {f"stability-{name}": Rivals(*readers, ratio=False) for name, readers in found.items()}
+
+
+def of_halved_labels():
+    """Return those of classifiers and supervised autoencoders with few labels, seed by seed, in per cent."""
+    way = lambda name, strength="selected": separate("few_labels", strength, way=name)  # noqa: E731
+    masks = way("100 classifier"), way("100 classifier", "first")
+    found = {"supervised-100-labels-mask-over-none": masks}
+    for count in ("100", "1000"):
+        classifier, labelled, unlabelled = (way(f"{count} {name}") for name in ("classifier", "labelled", "unlabelled"))
+        found[f"supervised-autoencoder-gain-{count}-labels"] = unlabelled, classifier
+        found[f"supervised-labelled-gain-{count}"] = labelled, classifier
+        found[f"supervised-unlabelled-over-labelled-{count}"] = unlabelled, labelled
+    for name in ("labelled", "unlabelled"):
+        found[f"supervised-plain-{name}-tuned"] = way(f"plain {name}"), way("plain classifier")
+    return {name: Rivals(*pair, ratio=False, paired=True) for name, pair in found.items()}
+
+
+def of_halved_codebooks():
+    """Return those of codebooks and of widths."""
+    form = lambda name, what: separate("discrete_codes", what, form=name)  # noqa: E731
+    with_prior = stored("discrete_codes")["priors"][0]["form"]
+    prior, before, others = (form(with_prior, what) for what in ("prior", "bits", "other_labels"))
+    pairs = {
+        "restart-over-loss-sse": [form(name, "sse") for name in ("restart", "loss")],
+        "restart-over-loss-used": [form(name, "used") for name in ("restart", "loss")],
+        "unit-over-loss-sse": [form(name, "sse") for name in ("unit", "loss")],
+        "restart-over-loss-bits": [form(name, "bits") for name in ("restart", "loss")],
+        "prior-over-token-before": [prior, before],
+    }
+    found = {f"codes-{name}": Rivals(*pair, paired=True) for name, pair in pairs.items()}
+    found["codes-other-labels-bits"] = Rivals(others, prior, ratio=False, paired=True)
+    narrow, wide, widest = (separate("widths", "validation", width=width) for width in (64, 256, 512))
+    found["your-own-data-widest-over-next"] = Rivals(widest, wide)
+    return found | {"your-own-data-widest-over-narrowest": Rivals(widest, narrow)}
+
+
 NAMES_OF_WEIGHTS = {"quarter": "beta-0.25", "1": "vae", "4": "beta-4", "16": "beta-16"}
 
 
@@ -419,6 +504,6 @@ def total(kind, weight):
     return lambda: nats() - likelihood()
 
 
-TUNED, HALVES = of_tuning(), of_halves()
+TUNED, HALVES, TWICE = of_tuning(), of_halves(), of_longer_mixtures()
 GROUPS = (of_ablation, of_mixtures, of_connections, of_folders, of_colour, of_digits)
 RIVALS = {name: rivals for group in GROUPS for name, rivals in group().items()}

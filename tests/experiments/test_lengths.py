@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments import lengths
+from experiments import lengths, supervised_long
 from experiments.harness import record
 
 
@@ -32,3 +32,55 @@ def test_each_run_of_connections_made_half_of_the_steps(model):
 def test_each_distribution_of_codes_is_there_with_three_seeds():
     runs = {(run["kind"], run["seed"]) for run in record.read("lengths")["code_distributions"]}
     assert runs == {(run["kind"], run["seed"]) for run in record.read("code_distributions")["runs"]}
+
+
+@pytest.mark.parametrize("course", lengths.MIXTURES)
+def test_each_method_on_the_grid_is_there_with_five_seeds(course):
+    for part in (course, f"{course}_twice"):
+        runs = record.read("lengths")[part]
+        assert sorted(run["kind"] for run in runs) == sorted(lengths.MIXTURES[course])
+        assert {len(values) for run in runs for name, values in run.items() if name != "kind"} == {5}
+
+
+def test_methods_keep_their_settings_but_for_the_row_that_was_not_chosen():
+    assert lengths.chosen("packing", True) == (0.0, 1e-3)
+    assert lengths.chosen("WGAN-GP, factor 0.1", True) == (0.1, 2e-3)
+    assert lengths.chosen("WGAN-GP, factor 0.1", False) == (0.1, 1e-3)
+
+
+def test_score_is_the_mean_of_both_generators():
+    perfect = {"modes": 25, "high_quality": 1.0, "spread": lengths.fair_mixtures.SPREAD, "reverse_kl": 0.0}
+    found = lengths.measures({**perfect, "averaged": {**perfect, "modes": 5}})
+    assert found.pop("score") == pytest.approx(0.6)
+    shares = {"modes": 25, "high_quality": 1.0, "averaged_modes": 5, "averaged_high_quality": 1.0}
+    assert found == {**shares, "reverse_kl": 0.0}
+
+
+def test_few_labels_learned_for_half_of_the_steps():
+    plan, runs = supervised_long.Plan(), {run["way"]: run for run in record.read("lengths")["few_labels"]}
+    assert runs.keys() == lengths.few_label_jobs().keys()
+    for way, run in runs.items():
+        epochs, seeds = (plan.plain_lengths[0], 8) if way.startswith("plain") else (plan.few_lengths[1], 10)
+        assert 2 * run["steps"] == epochs * plan.steps
+        assert len(run["selected"]) == len(run["first"]) == (5 if way.startswith("1000") else seeds)
+
+
+def test_the_strength_is_selected_seed_by_seed_on_the_held_out_labels(monkeypatch):
+    made = [
+        {"seed": seed, "held_out_cross_entropy": entropy, "test_accuracy": accuracy}
+        for seed, entropy, accuracy in ((0, 2.0, 0.1), (1, 1.0, 0.2), (0, 1.0, 0.3), (1, 2.0, 0.4))
+    ]
+    monkeypatch.setattr(supervised_long.Copies, "train", lambda copies, runs, log: made)
+    runs = [supervised_long.run("few select", "few", 100, "labelled", 0.1, seed, 1) for seed in (0, 1)]
+    found = lengths.learn("100 labelled", supervised_long.REHEARSAL, runs)
+    assert found["selected"] == pytest.approx([30, 20])
+    assert found["first"] == pytest.approx([10, 20])
+
+
+def test_codebooks_and_widths_are_there_with_three_seeds():
+    result = record.read("lengths")
+    forms = [(run["form"], run["seed"]) for run in result["discrete_codes"]]
+    assert sorted(forms) == [(form, seed) for form in ("loss", "restart", "unit") for seed in range(3)]
+    assert [run["form"] for run in result["discrete_codes"] if "prior" in run] == 3 * ["restart"]
+    widths = [(run["width"], run["seed"]) for run in result["widths"]]
+    assert sorted(widths) == [(width, seed) for width in (64, 256, 512) for seed in range(3)]

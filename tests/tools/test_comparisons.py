@@ -71,15 +71,48 @@ def test_runs_of_half_the_length_have_the_order_or_not(monkeypatch, ours, kind):
     monkeypatch.setitem(curves.HALVES, "a-over-b", curves.Rivals(lambda: ours, lambda: theirs))
     claim = {"name": "a-over-b", "value": 1.5}
     assert comparisons.judge(claim) == kind
-    assert ("of half" in comparisons.in_words(claim)) == (kind == "tied")
+    assert ("of another length" in comparisons.in_words(claim)) == (kind == "tied")
     assert comparisons.judge(claim | {"value": 0.5}) == {
         comparisons.LENGTHS: comparisons.TURNED_ROUND, comparisons.TURNED_ROUND: comparisons.LENGTHS, "tied": "tied"
     }[kind]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", curves.HALVES)
-def test_all_seeds_of_half_the_length_are_stored(name):
-    ours, theirs = (read() for read in curves.HALVES[name][:2])
+@pytest.mark.parametrize(("ours", "kind"), [([2.3, 1.9, 2.2], comparisons.LENGTHS), ([3.0, 2.9, 3.1], "turned")])
+def test_runs_of_another_length_keep_the_bounds_of_a_claim_that_two_hardly_differ(monkeypatch, ours, kind):
+    theirs = [2.0, 2.1, 1.9]
+    monkeypatch.setitem(curves.TWICE, "a-minus-b", curves.Rivals(lambda: ours, lambda: theirs, ratio=False))
+    claim = {"name": "a-minus-b", "value": -0.1, "at_least": -0.5, "at_most": 0.5}
+    assert comparisons.judge(claim) == kind
+    words = "within the same bounds" if kind == comparisons.LENGTHS else "out of these bounds"
+    assert comparisons.in_words(claim) == f"{words} after twice as long a training"
+    assert comparisons.judge(claim | {"at_most": None}) == comparisons.LENGTHS  # no worse than so much
+
+
+def test_pairs_are_compared_seed_by_seed():
+    ours, theirs = [1.0, 5.0, 9.0], [0.9, 4.8, 8.9]
+    assert comparisons.of_runs(ours, theirs, 1) == comparisons.TIED
+    assert comparisons.of_runs(ours, theirs, 1, paired=True) == comparisons.LENGTHS
+
+
+@pytest.mark.parametrize(
+    ("ours", "falls", "kind"),
+    [
+        ([[9, 9, 9], [5.1, 5, 4.9], [3, 3.1, 2.9]], False, comparisons.HALFWAY),
+        ([[9, 9, 9], [5.1, 5, 4.9], [3, 3.1, 2.9]], True, MOVING),  # the half of a falling rate is no shorter run
+        ([[9, 9, 9], [9, 5, 1], [3, 3.1, 2.9]], False, MOVING),  # not three standard errors apart
+        ([9, 5, 3], False, MOVING),  # the means alone say nothing of errors
+    ],
+)
+def test_order_halfway_at_a_constant_rate_is_that_of_shorter_runs(monkeypatch, ours, falls, kind):
+    ours = curve(*ours, steps=(2, 4, 8))
+    theirs = curve([8, 8, 8], [4.1, 4, 3.9], [2, 2.1, 1.9], steps=(2, 4, 8))
+    monkeypatch.setitem(curves.RIVALS, "a-over-b", curves.Rivals(lambda: ours, lambda: theirs, falls=falls))
+    assert comparisons.judge({"name": "a-over-b", "value": 1.5}) == kind
+
+
+@pytest.mark.parametrize("name", curves.HALVES | curves.TWICE)
+def test_all_seeds_of_another_length_are_stored(name):
+    ours, theirs = (read() for read in (curves.HALVES | curves.TWICE)[name][:2])
     assert len(ours) == len(theirs) >= 3
 
 
@@ -93,8 +126,9 @@ def test_separate_runs_come_first_and_nothing_is_known_of_the_rest():
 
 
 def test_a_run_that_stopped_keeps_its_last_value():
-    assert curves.mean_of([[4.0, 2.0], [4.0, 3.0, 2.0]]) == {1.0: 4.0, 2.0: 2.5, 3.0: 2.0}
-    assert curves.mean_of([[4.0, 2.0]], lengths=[10, 20]) == {10.0: 4.0, 20.0: 2.0}
+    found = curves.by_length([[4.0, 2.0], [4.0, 3.0, 2.0]])
+    assert {length: list(values) for length, values in found.items()} == {1.0: [4, 4], 2.0: [2, 3], 3.0: [2, 2]}
+    assert curves.by_length([[4.0, 2.0]], lengths=[10, 20]) == {10.0: [4.0], 20.0: [2.0]}
 
 
 @pytest.mark.parametrize("name", curves.RIVALS)
