@@ -247,7 +247,7 @@ class Result:
         small = {"together": False, "steps": 2, "rounds": 1} if rehearse else {}
         rows = accelerator.measure(deadline=deadline, **small)
         if rehearse:
-            rows = {case: {peer: list(forms) for peer, forms in peers.items()} for case, peers in rows.items()}
+            rows = {case: {peer: that_ran(forms) for peer, forms in peers.items()} for case, peers in rows.items()}
         self.benchmark = {"machine": run.machine(), "rows": rows}
         self.write()
 
@@ -257,6 +257,11 @@ class Result:
         for chapter in self.chapters.values():
             counts.update({key: len(chapter[key]) for key in ("failed", "errors")})
         return counts
+
+
+def that_ran(forms):
+    """List the forms of a peer's row that were measured; of one that could not run there is the reason alone."""
+    return [form for form, row in forms.items() if "failed" not in row]
 
 
 def longest_first(names):
