@@ -6,7 +6,7 @@ python -m experiments.lengths connections --runs 1 stops after so many new runs;
 
 A learning rate that falls is spread over the new length, so that each is a whole run of that length and not a piece
 of the longer one. Settings are those that the other experiments chose, and so are the seeds. Every run is measured
-once, on the test digits, as there.
+once, as there.
 
 - `connections`: all five models for half of the steps that their minute held: half of the time on that machine.
 - `code_distributions`: all five kinds for half of the epochs.

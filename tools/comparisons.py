@@ -5,7 +5,8 @@ answered in one of these ways; the names of claims in the lists are patterns of 
 
 - `LONGER`: separate runs, at least twice or at most half as long, have the same order. Of the runs that
   `experiments.lengths` made, of half or of twice the length, this is computed: the same order, by at least `APART`
-  standard errors; or, where a claim is that two rivals hardly differ, which its bounds tell, the same bounds.
+  standard errors; or, where a claim is that two rivals hardly differ, which its bounds tell, the same bounds. Where
+  there are both, those of twice the length decide, and the page shows all.
 - **Settled**, computed from the curves that `tools.curves` finds, means over the seeds of what is compared: from the
   half of the training to its end the difference keeps its sign, which is that of the claim, and at the end it is larger
   than what either curve still changed since the half. So if another doubling of the length brought each rival as much
@@ -234,12 +235,13 @@ def summary(claims):
     return (
         f"Comparisons of trained models: **{sum(kinds.values())}**, each with at least three seeds and a stored curve. "
         f"What is known of their order after a longer training stands in brackets behind the curve. Separate runs of "
-        f"another length have the same order in **{kinds[LENGTHS]}**. **{kinds[SETTLED]}** are settled by their "
+        f"another length, twice the length where there are several, have the same order in **{kinds[LENGTHS]}**. "
+        f"**{kinds[SETTLED]}** are settled by their "
         f"curves: from the half of the training on the order stays, and in the end the difference is larger than what "
         f"either curve still changed since the half. In **{kinds[HALFWAY]}** the order was the same halfway, at a "
-        f"constant rate. In **{kinds[SETTLED_FALLING]}** more the curves say as much where a learning rate falls, "
-        f"weaker evidence. In **{kinds[TUNED]}** the runs of the tuning, at most half as long for one rival at least "
-        f"and with other seeds, have the same order. The other **{open_ones}** hold at one length: in "
+        f"constant rate. In **{kinds[SETTLED_FALLING]}** more the curves say as much where a learning rate falls; "
+        f"this is weaker evidence. In **{kinds[TUNED]}** the runs of the tuning, at most half as long for one rival at "
+        f"least and with other seeds, have the same order. The other **{open_ones}** hold at one length: in "
         f"**{kinds[MOVING]}** the order stays from the half on, but a curve changed by more than the difference, in "
         f"**{kinds[CROSSING]}** the curves cross, in **{kinds[TURNED_ROUND]}** runs of another length have another "
         f"order, in **{kinds[TIED]}** runs of another length do not decide, and in **{kinds[MISSING]}** no "
