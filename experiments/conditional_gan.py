@@ -37,10 +37,10 @@ RECIPE = {
 }
 
 
-def build(seed, steps):
-    """Return the compiled, untrained GAN for a training of this many steps."""
+def build(seed, steps, **networks):
+    """Return the compiled, untrained GAN for a training of this many steps; what differs in its networks is named."""
     keras.utils.set_random_seed(seed)
-    gan = conditional.ConditionalGAN(*conditional.conditional_networks(**NETWORKS), seed=seed)
+    gan = conditional.ConditionalGAN(*conditional.conditional_networks(**{**NETWORKS, **networks}), seed=seed)
     last = RECIPE["last_rate"] / RECIPE["rate"]
     rate = keras.optimizers.schedules.CosineDecay(RECIPE["rate"], steps, alpha=last)
     adams = [keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99) for _ in range(2)]

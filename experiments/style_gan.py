@@ -174,9 +174,8 @@ def path_lengths(digits):
     }
 
 
-def without_mapping(seed):
-    """Return the path length of a stored generator of the improved recipe, in its z."""
-    generator = gan_recipes.load("improved", seed)
+def dense_path_length(generator):
+    """Return the path length of a generator without a mapping network, in its z."""
     arc = on_arc(*(normal((PATHS, generator.input_shape[-1]), one) for one in (32, 33)))
     return path_length(lambda z: generator.predict(z, batch_size=1000, verbose=0), arc)
 
@@ -338,7 +337,7 @@ def main():
         print(runs[-1], flush=True)
     others = {
         "autoencoders": by_autoencoders(targets(mnist)),
-        "without_mapping": [without_mapping(seed) for seed in SEEDS],
+        "without_mapping": [dense_path_length(gan_recipes.load("improved", seed)) for seed in SEEDS],
     }
     record.write(NAME, runs=runs, **others, recipe=RECIPE, networks=NETWORKS, search=SEARCH, encoder=ENCODER)
 

@@ -50,6 +50,7 @@ LONGER = {
     "supervised-all-labels-*": "10, 20 and 40 epochs",
     "supervised-plain-*-untuned": "480 and 960 steps",
     "supervised-plain-*-small": "480 and 960 steps",
+    "dcgan-features-gain-by-shape": "neither is trained",
     "dcgan-eight-passes-fdd-over-dense": "8 passes, and 16 with one seed",
     "size-study-best-over-default": "3 s, and 12 s with two seeds",
     "stability-falling-quality-gained": "8,000 and 16,000 steps",
@@ -65,10 +66,7 @@ TURNED = {
 # Results with comparisons that neither separate runs nor curves of a constant rate have settled: the chapter that says
 # so, and in which words.
 STATED = {
-    "conditional_forms": ("gans/conditional", "a short training"),
-    "conditional_gan": ("gans/conditional", "longer runs were not compared"),
     "connections": ("practice/connections", "which model is best *after this budget*"),
-    "cycle": ("colour/translation", "longer runs were not completed"),
     "dcgan": ("gans/dcgan", "Both distances are still falling"),
     "diffusion": ("practice/what_came_next", "neither of the two was trained for longer"),
     "discrete_codes": ("colour/discrete_codes", "longer runs were not made"),
@@ -76,13 +74,9 @@ STATED = {
     "few_pictures": ("colour/few_pictures", "So the values are not final"),
     "few_pictures_tuned": ("colour/few_pictures", "whether the order reverses later is open"),
     "gan_ablation": ("gans/corrected_loop", "progress, not final values"),
-    "gan_recipes": ("gans/corrected_loop", "trained the same recipe for about a minute"),
     "mixture_remedies": ("gans/stability", "These runs have not converged"),
     "own_sizes": ("practice/your_own_data", "longer training would probably leave less"),
-    "private_generator": ("practice/trust", "A longer training, which would cost no ε, was not tried"),
-    "robustness": ("practice/trust", "for five {term}`epochs <epoch>`"),
     "size_study": ("practice/choosing_size", "A choice is a choice *for a budget and a code size*"),
-    "style_gan": ("gans/style", "passes over the training digits"),
     "supervised_long": ("autoencoders/supervised_autoencoder", "longer runs were not made"),
     "translation": ("colour/translation", "a longer schedule was not tried"),
     "variants": ("autoencoders/variants", "The wide networks have not quite converged"),
@@ -176,19 +170,19 @@ def by_curves(claim):
         found = verdict(*both, sign)
         if found == SETTLED:
             return SETTLED_FALLING if rivals.falls else SETTLED
-        if not rivals.falls and found != MISSING and halfway(*both, sign) == LENGTHS:
+        if not rivals.falls and found != MISSING and halfway(*both, sign, rivals.paired) == LENGTHS:
             return HALFWAY
     if rivals := curves.TUNED.get(name):
         found = TUNED if (rivals.ours() - rivals.theirs()) * sign_of(claim, rivals) > 0 else CROSSING
     return found
 
 
-def halfway(ours, theirs, sign):
+def halfway(ours, theirs, sign, paired=False):
     """Say what two curves tell at the half, as `of_runs` does; `TIED` where fewer than three seeds are stored."""
     lengths = sorted(ours.keys() & theirs.keys())
     half = max(length for length in lengths if 2 * length <= lengths[-1])
     both = [np.atleast_1d(curve[half]) for curve in (ours, theirs)]
-    return of_runs(*both, sign) if min(map(len, both)) > 2 else TIED
+    return of_runs(*both, sign, paired) if min(map(len, both)) > 2 else TIED
 
 
 def of_runs(ours, theirs, sign, paired=False):

@@ -159,23 +159,30 @@ def separate(part, *path, **key):
 
     def read():
         """Read them."""
-        found = [run for run in stored("lengths")[part] if key.items() <= run.items()]
+        if not (found := [run for run in stored("lengths")[part] if key.items() <= run.items()]):
+            raise LookupError(f"{part}: got {key}, expected what some of its runs have.")
         return np.ravel([functools.reduce(lambda value, step: value[step], path, run) for run in found])
 
     return read
 
 
-def halved_variant(kind, measure):
+def halved_variant(kind, measure, labels=1_000):
     """Return a reader of the values of all seeds of a network of `variants`, trained for half of its epochs."""
 
     def read():
         """Read them."""
-        (found,) = [run for run in stored("lengths")["variants"] if run["kind"] == kind]
+        parts = (stored("lengths")[part] for part in ("variants", "wide_variants", "sigmoid_variants"))
+        (found,) = [run for part in parts for run in part if run["kind"] == kind]
         if measure == "probe":
-            return np.array(found["accuracies"]["1000"])
+            return np.array(found["accuracies"][str(labels)])
         return np.array([seed[measure] for seed in found["seeds"]])
 
     return read
+
+
+def untrained(kind):
+    """Return a reader of the accuracies of a linear probe on a code that needs no training."""
+    return lambda: np.array(stored("variants")["baselines"][kind]["accuracies"]["1000"])
 
 
 def whole(model, *path):
@@ -302,6 +309,10 @@ def of_colour():
         forms = ("differentiable", "plain")
         readers = (runs(result, "curves", "kid", at="epochs", form=form, **key) for form in forms)
         found[f"{name}-kid-augmented-over-plain"] = Rivals(*readers)
+    for name, form in (("plain", "plain"), ("augmented", "differentiable")):
+        kid = functools.partial(runs, at="epochs", shares=True, form=form)
+        readers = kid("few_pictures_tuned", "curves", "kid", kind="final"), kid("few_pictures", "curves", "kid")
+        found[f"few-tuned-over-short-kid-{name}"] = Rivals(*readers, paired=True)
     path, way = ("curves", "validation_l1"), {"way": "to_twemoji", "share": 1}
     both, alone = (runs("translation", *path, form=form, **way) for form in ("both", "L1 alone"))
     half = runs("translation", *path, form="both", **way | {"share": 0.5})
@@ -310,6 +321,16 @@ def of_colour():
     cycle = runs("cycle", *path, shares=True)
     half = runs("translation", *path, shares=True, form="both", **way | {"share": 0.5})
     return found | {"cycle-l1-over-pix2pix-half": Rivals(cycle, half, falls=True)}
+
+
+def at_equal_time():
+    """Return the curve of the convolutional pair of `dcgan`, by passes of the dense one in the same time.
+
+    The page rounds the passes up, in its favour.
+    """
+    curves, cost = [run["curve"] for run in stored("dcgan")["runs"]], stored("dcgan")["seconds_a_step"]
+    passes = [int(np.ceil(each * cost["dense"] / cost["convolutional"])) for each in range(1, 9)]
+    return by_length([[curve[each - 1] for each in passes] for curve in curves])
 
 
 def of_digits():
@@ -323,6 +344,9 @@ def of_digits():
         "conditional-projection-over-concatenation-fdd": Rivals(projection, concatenation, falls=True),
         "conditional-normalisation-minus-projection-accuracy": Rivals(normalisation, other, falls=True, ratio=False),
         "dcgan-fdd-over-narrow-dense": Rivals(wide, narrow),
+        "dcgan-equal-time-fdd-over-dense": Rivals(
+            at_equal_time, runs("gan_recipes", "validation_curve", recipe="improved")
+        ),
         "trust-clean-price": Rivals(plain, hardened, falls=True, ratio=False),
     }
 
@@ -376,6 +400,7 @@ def of_halves():
         distances[f"connections-best-{name.replace('_', '-')}-over-next"] = [model(each, *path) for each in best]
     ratios = {name: Rivals(*pair) for name, pair in distances.items()}
     groups = of_halved_codes, of_halved_variants, of_halved_labels, of_halved_codebooks
+    groups += of_halved_digits, of_halved_styles, of_halved_emoji
     return {name: rivals for found in (ratios, *(group() for group in groups)) for name, rivals in found.items()}
 
 
@@ -399,16 +424,40 @@ def of_halved_codes():
 
 
 def of_halved_variants():
-    """Return those of the small networks of `variants`; the pixels need no training."""
-    pixels = lambda: np.array(stored("variants")["baselines"]["raw pixels"]["accuracies"]["1000"])  # noqa: E731
-    found = {
-        f"{kind.replace(', ', '-').replace(' ', '-')}-over-pixels-probe": Rivals(
-            halved_variant(kind, "probe"), pixels, ratio=False
-        )
-        for kind in ("two layers, 8", "one layer")
+    """Return those of the networks of `variants`; the probes are compared draw by draw of the labels."""
+    moved = {
+        "tied-over-untied": ("tied", "one layer"),
+        "strong-l1-over-top-25": ("strong L1", "top-25"),
+        "denoising-over-wide": ("denoising", "wide"),
+        "contractive-over-sigmoid": ("contractive", "sigmoid"),
+        "contractive-over-denoising": ("contractive", "denoising"),
     }
-    moved = (halved_variant(kind, "moved") for kind in ("tied", "one layer"))
-    return found | {"tied-over-untied-moved": Rivals(*moved)}
+    found = {f"{name}-moved": Rivals(*(halved_variant(kind, "moved") for kind in pair)) for name, pair in moved.items()}
+    psnr = (halved_variant(kind, "psnr") for kind in ("denoising", "contractive"))
+    found["denoising-over-contractive-psnr"] = Rivals(*psnr, ratio=False)
+    probes = {
+        "l1-over-top-50-probe": ("sparse, L1", "top-50"),
+        "l1-over-top-25-probe": ("sparse, L1", "top-25"),
+        "strong-l1-over-top-25-probe": ("strong L1", "top-25"),
+        "l1-over-wide-probe": ("sparse, L1", "wide"),
+        "denoising-over-wide-probe": ("denoising", "wide"),
+        "top-k-over-wide-probe": ("top-25", "wide"),
+        "kl-over-sigmoid-probe": ("sparse, KL", "sigmoid"),
+        "contractive-over-sigmoid-probe": ("contractive", "sigmoid"),
+        "l1-over-contractive-probe-1000": ("sparse, L1", "contractive"),
+        "contractive-over-l1-probe-100": ("contractive", "sparse, L1"),
+        "two-layers-8-over-contractive-probe-100": ("two layers, 8", "contractive"),
+    }
+    for name, pair in probes.items():
+        readers = [halved_variant(kind, "probe", 100 if name.endswith("-100") else 1_000) for kind in pair]
+        found[name] = Rivals(*readers, ratio=False, paired=True)
+    for name, kind, other in (
+        ("two-layers-8-over-pixels-probe", "two layers, 8", "raw pixels"),
+        ("one-layer-over-pixels-probe", "one layer", "raw pixels"),
+        ("wide-over-random-probe", "wide", "random, 800"),
+    ):
+        found[name] = Rivals(halved_variant(kind, "probe"), untrained(other), ratio=False, paired=True)
+    return found
 
 
 def of_longer_mixtures():
@@ -457,7 +506,23 @@ def of_longer_mixtures():
         found[f"packing-falling-{short}-gained"] = [find(measure, "packing", course) for course in courses]
     untuned = find("averaged_high_quality", critic, "constant")
     found["wgan-gp-falling-quality-gained"] = [find("high_quality", critic), untuned]
+    found |= of_ten_seeds(find)
     return {f"stability-{name}": Rivals(*readers, ratio=False) for name, readers in found.items()}
+
+
+def of_ten_seeds(find):
+    """Return those of longer runs of a tuned kind, which `find` reads, and of one of the ten-seed tables."""
+    ten = functools.partial(find, course="ten_seeds")
+    critic, pair = "WGAN-GP, factor 0.1", "RpGAN + R1 + R2"
+    found = {
+        "wgan-gp-modes-gained": [find("averaged_modes", critic, "constant"), ten("averaged_modes", "WGAN-GP")],
+        "spectral-falling-score-gained": [find("score", "spectral"), ten("score", "spectral")],
+        "fourier-quality-gained": [ten("high_quality", "schedules, Fourier"), find("high_quality", "fading penalty")],
+    }
+    for kind, label in (("R1", "r1"), (pair, "pair")):
+        tuned = find("averaged_high_quality", f"{kind}, bits", "constant")
+        found[f"bits-{label}-tuned-quality-gained"] = [tuned, ten("averaged_high_quality", kind)]
+    return found
 
 
 def of_halved_labels():
@@ -494,6 +559,77 @@ def of_halved_codebooks():
     return found | {"your-own-data-widest-over-narrowest": Rivals(widest, narrow)}
 
 
+def of_halved_digits():
+    """Return those of GANs on digits, of private generators and of classifiers under attack."""
+    source, last, averaged = (separate("recipes", "fdd", recipe=name) for name in RECIPES)
+    improved = runs("gan_recipes", "validation_curve", recipe="improved")
+    noise = (separate("private", "fdd", epsilon=epsilon) for epsilon in (0.1, None))
+    of_d = {run["features"]: np.array(run["accuracies"]) for run in stored("dcgan_features")["runs"]}
+    features = separate("dcgan_features", "accuracies"), lambda: of_d["untrained discriminator"]
+    clean = (separate("robustness", "clean", kind=kind) for kind in ("plain", "adversarial"))
+    return {
+        "source-recipe-fdd-over-improved": Rivals(source, lambda: improved()[4.0]),  # its rate is constant
+        "last-weights-fdd-over-averaged": Rivals(last, averaged, paired=True),
+        "private-generator-fdd-epsilon-0.1-over-no-noise": Rivals(*noise, paired=True),
+        "dcgan-features-gain-by-training": Rivals(*features, ratio=False, paired=True),
+        "trust-clean-price": Rivals(*clean, ratio=False, paired=True),
+    }
+
+
+def of_halved_styles():
+    """Return those of conditional and of style-based GANs."""
+    gan, styles = functools.partial(separate, "conditional_gan"), functools.partial(separate, "style")
+    found = {
+        f"conditional-half-style-{what}-over-whole": Rivals(
+            *(gan(f"{what}_{factor}", activation="relu") for factor in (0.5, 1)), paired=True
+        )
+        for what in ("fdd", "spread")
+    }
+    pair = (gan("fdd_1", activation=name) for name in ("relu", "leaky_relu"))
+    found["conditional-relu-over-leaky-relu-fdd"] = Rivals(*pair)
+    found["style-path-length-z-over-dense"] = Rivals(styles("path_z"), styles("path_dense"))
+    return found | {"style-half-recall-over-whole": Rivals(styles("recall_0.5"), styles("recall_1"), paired=True)}
+
+
+def of_halved_emoji():
+    """Return those of emoji that are redrawn in another style."""
+    form = functools.partial(separate, "translation")
+    found = {
+        f"translation-both-{what}-over-l1-alone": Rivals(
+            form(what, form="both", share=1), form(what, form="L1 alone", share=1)
+        )
+        for what in ("l1", "sharpness")
+    }
+    half = form("l1", form="both", share=0.5)
+    found["translation-half-l1-over-all"] = Rivals(half, form("l1", form="both", share=1))
+    return found | {"cycle-l1-over-pix2pix-half": Rivals(form("l1", form="cycle"), half)}
+
+
+RECIPES = ("source", "ablation, last", "ablation, averaged")
+
+
+def of_twice():
+    """Return those of other models of which runs of twice the length exist."""
+    form = lambda name, what: separate("conditional_forms", what, form=name)  # noqa: E731
+    distances = (form(name, "fdd") for name in ("projection", "concatenation"))
+    right = (form(name, "accuracy") for name in ("normalisation", "projection"))
+    size = lambda which, name="autoencoder": separate("size_study", "validation", which=which, model=name)  # noqa: E731
+    choices = [mean_of([size(f"{sampler} {repeat}") for repeat in range(5)]) for sampler in ("tpe", "random")]
+    return {
+        "conditional-projection-over-concatenation-fdd": Rivals(*distances),
+        "conditional-normalisation-minus-projection-accuracy": Rivals(*right, ratio=False),
+        "size-study-over-random": Rivals(*choices, paired=True),
+        "size-study-same-size-over-default": Rivals(size("same_size"), size("default")),
+        "size-study-transplanted-over-default": Rivals(size("transplanted"), size("default")),
+        "size-gan-transplanted-over-default": Rivals(size("transplanted", "gan"), size("default", "gan")),
+    }
+
+
+def mean_of(readers):
+    """Return a reader of the means of what some readers find."""
+    return lambda: np.array([np.mean(read()) for read in readers])
+
+
 NAMES_OF_WEIGHTS = {"quarter": "beta-0.25", "1": "vae", "4": "beta-4", "16": "beta-16"}
 
 
@@ -504,6 +640,6 @@ def total(kind, weight):
     return lambda: nats() - likelihood()
 
 
-TUNED, HALVES, TWICE = of_tuning(), of_halves(), of_longer_mixtures()
+TUNED, HALVES, TWICE = of_tuning(), of_halves(), of_longer_mixtures() | of_twice()
 GROUPS = (of_ablation, of_mixtures, of_connections, of_folders, of_colour, of_digits)
 RIVALS = {name: rivals for group in GROUPS for name, rivals in group().items()}

@@ -49,6 +49,15 @@ def lines(value, indent=0):
     return start + ",".join(f"{pad} {part}" for part in inner) + pad + end
 
 
+def rounded(value, digits):
+    """Return a number, or all numbers of a dictionary or list, with so many significant digits."""
+    if isinstance(value, dict):
+        return {name: rounded(one, digits) for name, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one, digits) for one in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
+
+
 def _compact(value):
     """Return JSON in one line, without spaces."""
     return json.dumps(value, separators=(",", ":"))

@@ -106,6 +106,6 @@ class RunLog(keras.callbacks.Callback):
         return round(sum(row["seconds"] for row in self.rows), 1)
 
     def history(self, epochs):
-        """Return name → values of the epochs."""
+        """Return name → values of the epochs, with six significant digits."""
         names = [name for name in self.rows[0] if name != "seconds"]
-        return {name: [row[name] for row in self.rows[:epochs]] for name in names}
+        return record.rounded({name: [row[name] for row in self.rows[:epochs]] for name in names}, 6)

@@ -7,10 +7,6 @@ from experiments import lengths, supervised_long
 from experiments.harness import record
 
 
-def test_numbers_keep_five_digits():
-    assert lengths.rounded({"a": [1.23456789, 3], "b": "text"}) == {"a": [1.2346, 3], "b": "text"}
-
-
 def test_what_is_in_the_log_is_not_made_again(tmp_path):
     made, log = [], record.Log(tmp_path / "log.jsonl", {"name": "lengths"})
     jobs = {name: lambda name=name: [{"made": made.append(name) or len(made)}] for name in "abc"}
@@ -84,3 +80,86 @@ def test_codebooks_and_widths_are_there_with_three_seeds():
     assert [run["form"] for run in result["discrete_codes"] if "prior" in run] == 3 * ["restart"]
     widths = [(run["width"], run["seed"]) for run in result["widths"]]
     assert sorted(widths) == [(width, seed) for width in (64, 256, 512) for seed in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("part", "names"),
+    [("variants", lengths.SMALL), ("wide_variants", lengths.WIDE), ("sigmoid_variants", lengths.SIGMOID)],
+)
+def test_each_variant_learned_for_half_of_its_epochs(part, names):
+    runs = {run["kind"]: run for run in record.read("lengths")[part]}
+    assert runs.keys() == names.keys()
+    for name, run in runs.items():
+        assert 2 * run["epochs"] == lengths.variant(name, names[name])["epochs"]
+        assert len(run["seeds"]) == len(run["accuracies"]["100"]) == len(run["accuracies"]["1000"]) == 5
+
+
+def test_a_variant_is_found_by_its_setting_or_as_the_best():
+    assert lengths.variant("wide", None)["kind"] == "wide"
+    assert [lengths.variant(name, lengths.WIDE[name])["setting"] for name in ("top-25", "top-50")] == [25, 50]
+    assert lengths.variant("strong L1", 1.0)["kind"] == "sparse, L1"
+
+
+def test_kinds_of_the_ten_seed_tables_are_there_with_ten_seeds():
+    runs = record.read("lengths")["ten_seeds_twice"]
+    assert [(run["kind"], run["bits"]) for run in runs] == 2 * list(lengths.TEN_SEEDS)
+    assert {len(values) for run in runs for name, values in run.items() if name not in ("kind", "bits")} == {5}
+
+
+@pytest.mark.parametrize(
+    ("part", "keys", "seeds"),
+    [
+        ("private", ["epsilon"], {0.1: 3, None: 3}),
+        ("translation", ["form", "share"], {("both", 1): 3, ("L1 alone", 1): 3, ("both", 0.5): 3, ("cycle", 0.5): 3}),
+        ("conditional_forms", ["form"], {"concatenation": 3, "projection": 3, "normalisation": 3}),
+        ("conditional_gan", ["activation"], {"relu": 3, "leaky_relu": 3}),
+        ("robustness", ["kind"], {"plain": 3, "adversarial": 3}),
+    ],
+)
+def test_runs_of_a_seed_each_are_there_three_times(part, keys, seeds):
+    runs = record.read("lengths")[part]
+    found = [tuple(run[key] for key in keys) for run in runs]
+    found = [each if len(keys) > 1 else each[0] for each in found]
+    assert {each: found.count(each) for each in found} == seeds
+    assert len({(each, run["seed"]) for each, run in zip(found, runs, strict=True)}) == len(runs)
+
+
+def test_recipes_and_styles_are_there_with_all_seeds():
+    result = record.read("lengths")
+    counts = {run["recipe"]: len(run["fdd"]) for run in result["recipes"]}
+    assert counts == {"source": 3, "ablation, last": 5, "ablation, averaged": 5}
+    assert sorted(run["seed"] for run in result["style"]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("model", ["autoencoder", "gan"])
+def test_each_setting_of_the_size_study_is_there_with_its_seeds(model):
+    stored = record.read("size_study")[model]
+    runs = {
+        run["which"]: len(run["validation"]) for run in record.read("lengths")["size_study"] if run["model"] == model
+    }
+    assert runs.pop("default") == len(stored["default"])
+    for which in ("same_size", "transplanted"):
+        assert runs.pop(which) == len(stored[which]["runs"])
+    assert runs == {f"{each['sampler']} {each['repeat']}": len(each["runs"]) for each in stored["choices"]}
+
+
+def test_a_prolonged_run_makes_the_steps_that_it_is_given():
+    made = []
+
+    class Loop:
+        def start(self, seed):
+            return seed
+
+        def run(self, carried, knobs, data, key, begin, end, total):
+            made.append((carried, knobs, begin, end, total))
+            return 0.0
+
+    class Kind:
+        data = None
+        loop, knobs = (lambda self, setting: Loop()), (lambda self, setting: setting)
+
+        def error(self, loop, carried):
+            return 1.5
+
+    assert lengths.prolong(Kind(), {"rate": 1}, 7, 20) == 1.5
+    assert made == [(7, {"rate": 1}, 0, 20, 20)]

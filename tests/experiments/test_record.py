@@ -36,6 +36,11 @@ def test_what_fits_and_what_is_innermost_is_one_line():
     ]
 
 
+def test_numbers_are_rounded_wherever_they_stand():
+    value = {"a": [1.23456789, 3], "b": {"c": "text", "d": None, "e": 1.23456e-7}}
+    assert record.rounded(value, 5) == {"a": [1.2346, 3], "b": {"c": "text", "d": None, "e": 1.2346e-7}}
+
+
 def test_the_committed_results_are_written_so():
     for file in results.RESULTS.glob("*.json"):
         text = file.read_text(encoding="utf-8")

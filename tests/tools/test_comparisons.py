@@ -112,8 +112,25 @@ def test_order_halfway_at_a_constant_rate_is_that_of_shorter_runs(monkeypatch, o
 
 @pytest.mark.parametrize("name", curves.HALVES | curves.TWICE)
 def test_all_seeds_of_another_length_are_stored(name):
-    ours, theirs = (read() for read in (curves.HALVES | curves.TWICE)[name][:2])
-    assert len(ours) == len(theirs) >= 3
+    rivals = (curves.HALVES | curves.TWICE)[name]
+    counts = [len(read()) for read in rivals[:2]]
+    assert min(counts) >= 3
+    assert not rivals.paired or len(set(counts)) == 1
+
+
+def test_runs_of_another_length_that_are_not_stored_are_no_empty_list():
+    with pytest.raises(LookupError, match=r"widths: got .*'width': 7"):
+        curves.separate("widths", "validation", width=7)()
+
+
+def test_the_half_of_pairs_is_compared_seed_by_seed(monkeypatch):
+    ours = curve([9, 9, 9], [1, 5, 9], [1, 2, 3], steps=(2, 4, 8))
+    theirs = curve([9, 9, 9], [0.9, 4.8, 8.9], [0, 1, 1.9], steps=(2, 4, 8))
+    rivals = curves.Rivals(lambda: ours, lambda: theirs, paired=True)
+    monkeypatch.setitem(curves.RIVALS, "a-over-b", rivals)
+    assert comparisons.judge({"name": "a-over-b", "value": 1.5}) == comparisons.HALFWAY
+    monkeypatch.setitem(curves.RIVALS, "a-over-b", rivals._replace(paired=False))
+    assert comparisons.judge({"name": "a-over-b", "value": 1.5}) == MOVING
 
 
 def test_separate_runs_come_first_and_nothing_is_known_of_the_rest():
