@@ -225,19 +225,24 @@ def to_state(claims):
 def summary(claims):
     """Say in words what is known of longer runs than those behind the comparisons among the claims."""
     kinds = count(claims)
-    open_ones = sum(number for kind, number in kinds.items() if kind not in KNOWN)
+    known, open_ones = (sum(kinds[kind] for kind in some) for some in (FIRM, kinds.keys() - set(KNOWN)))
+    weaker = {
+        SETTLED_FALLING: "more the curves say as much where a learning rate falls",
+        TUNED: "more the shorter runs of the tuning have the same order, with other seeds",
+    }
+    weak = "".join(
+        f"In **{kinds[kind]}** {what}; this is weaker evidence. " for kind, what in weaker.items() if kinds[kind]
+    )
     return (
         f"Comparisons of trained models: **{sum(kinds.values())}**, each with at least three seeds and a stored curve. "
         f"What is known of their order after a longer training stands in brackets behind the curve. Separate runs of "
         f"another length, twice the length where there are several, have the same order in **{kinds[LENGTHS]}**. "
-        f"**{kinds[SETTLED]}** are settled by their "
-        f"curves: from the half of the training on the order stays, and in the end the difference is larger than what "
-        f"either curve still changed since the half. In **{kinds[HALFWAY]}** the order was the same halfway, at a "
-        f"constant rate. In **{kinds[SETTLED_FALLING]}** more the curves say as much where a learning rate falls; "
-        f"this is weaker evidence. In **{kinds[TUNED]}** the runs of the tuning, at most half as long for one rival at "
-        f"least and with other seeds, have the same order. The other **{open_ones}** hold at one length: in "
-        f"**{kinds[MOVING]}** the order stays from the half on, but a curve changed by more than the difference, in "
-        f"**{kinds[CROSSING]}** the curves cross, in **{kinds[TURNED_ROUND]}** runs of another length have another "
-        f"order, in **{kinds[TIED]}** runs of another length do not decide, and in **{kinds[MISSING]}** no "
-        f"curve of what is compared is stored for both rivals."
+        f"**{kinds[SETTLED]}** are settled by their curves: from the half of the training on the order stays, and in "
+        f"the end the difference is larger than what either curve still changed since the half. In "
+        f"**{kinds[HALFWAY]}** the order was the same halfway, at a constant rate. That makes **{known}**; the aim was "
+        f"all. {weak}"
+        f"The other **{open_ones}** hold at one length: in **{kinds[MOVING]}** the order stays from the half on, but a "
+        f"curve changed by more than the difference, in **{kinds[CROSSING]}** the curves cross, in "
+        f"**{kinds[TURNED_ROUND]}** runs of another length have another order, in **{kinds[TIED]}** runs of another "
+        f"length do not decide, and in **{kinds[MISSING]}** no curve of what is compared is stored for both rivals."
     )
