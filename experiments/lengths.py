@@ -559,10 +559,8 @@ def translation_jobs():
 
 def redraw(run):
     """Train a stored run of pix2pix for half of its epochs; return what the page compares."""
-    keys = ("form", "rate", "factor", "seed", "way", "share")
-    model, _ = translation.train(
-        *(run[key] for key in keys[:4]), translation.EPOCHS // 2, *(run[key] for key in keys[4:])
-    )
+    key = {name: run[name] for name in ("form", "rate", "factor", "seed", "way", "share")}
+    model, _ = translation.train(**key, epochs=translation.EPOCHS // 2)
     images, partners = translation.sides(translation.data().test, run["way"])
     return [{"form": run["form"], "share": run["share"], "seed": run["seed"], **likeness(model, images, partners)}]
 
@@ -599,13 +597,11 @@ def robustness_jobs():
 
 def size_jobs():
     """Return the jobs of this part, by name: all runs of one setting, each for twice its stored steps."""
-    kinds = {
-        name: functools.cache(lambda kind=kind: kind(datasets.load_mnist())) for name, kind in size_trials.KINDS.items()
-    }
+    kind = functools.cache(lambda name: size_trials.KINDS[name](datasets.load_mnist()))
 
     def job(name, which, setting, runs):
         """Return a job that makes the runs and measures them on validation digits."""
-        make = lambda run: prolong(kinds[name](), setting, run["seed"], 2 * run["steps"])  # noqa: E731
+        make = lambda run: prolong(kind(name), setting, run["seed"], 2 * run["steps"])  # noqa: E731
         return lambda: [{"model": name, "which": which, "validation": [make(run) for run in runs]}]
 
     jobs = {}

@@ -67,7 +67,7 @@ TURNED = {
 # so, and in which words.
 STATED = {
     "connections": ("practice/connections", "which model is best *after this budget*"),
-    "dcgan": ("gans/dcgan", "Both distances are still falling"),
+    "dcgan": ("gans/dcgan", "the autoencoder was not trained for another length"),
     "diffusion": ("practice/what_came_next", "neither of the two was trained for longer"),
     "discrete_codes": ("colour/discrete_codes", "longer runs were not made"),
     "fair_mixtures": ("gans/stability", "These runs have not converged"),

@@ -366,7 +366,7 @@ SAID = [
     ),
     (
         "gans/corrected_loop",
-        "finds the same order, by far more than",
+        "The order is the same, by far more than three",
         ["source-recipe-fdd-over-improved"],
         comparisons.LENGTHS,
     ),
