@@ -18,6 +18,7 @@ answered in one of these ways; the names of claims in the lists are patterns of 
 - **Tuned**, computed too: the runs with which the settings of both rivals were chosen, of other seeds and at most half
   as long for at least one of the rivals, have the same order on validation data. There is one such seed, or three, and
   no error: weaker still.
+- `UNTRAINED`: neither rival is trained, so that no length plays a part.
 - `TURNED`: separate runs of another length have the other order, and the page says so; of those that
   `experiments.lengths` made, this is computed as well.
 - **Tied**: these runs do not decide.
@@ -50,12 +51,13 @@ LONGER = {
     "supervised-all-labels-*": "10, 20 and 40 epochs",
     "supervised-plain-*-untuned": "480 and 960 steps",
     "supervised-plain-*-small": "480 and 960 steps",
-    "dcgan-features-gain-by-shape": "neither is trained",
     "dcgan-eight-passes-fdd-over-dense": "8 passes, and 16 with one seed",
     "size-study-best-over-default": "3 s, and 12 s with two seeds",
     "stability-falling-quality-gained": "8,000 and 16,000 steps",
     "stability-fading-quality-gained": "8,000 and 16,000 steps",
 }
+# Claims that compare features of a network before its first step with pixels: no training could be longer.
+UNTRAINED = ("dcgan-features-gain-by-shape",)
 # Claims whose order another length turned round, and where; the page says so.
 TURNED = {
     "stability-falling-spread-lost": "the other order after 16,000 steps",
@@ -82,15 +84,17 @@ STATED = {
     "variants": ("autoencoders/variants", "The wide networks have not quite converged"),
 }
 
-LENGTHS, SETTLED, HALFWAY, SETTLED_FALLING, TUNED = "lengths", "settled", "halfway", "settled, falling", "tuned"
+LENGTHS, SETTLED, HALFWAY, NO_LENGTH = "lengths", "settled", "halfway", "untrained"
+SETTLED_FALLING, TUNED = "settled, falling", "tuned"
 MOVING, CROSSING, TURNED_ROUND, TIED, MISSING = "moving", "crossing", "turned", "tied", "missing"
 APART = 3  # standard errors, as `claims.compare` asks of three seeds
-FIRM = (LENGTHS, SETTLED, HALFWAY)
+FIRM = (LENGTHS, SETTLED, HALFWAY, NO_LENGTH)
 KNOWN = (*FIRM, SETTLED_FALLING, TUNED)
 KINDS = {  # what the status page says behind a curve
     LENGTHS: "two lengths",
     SETTLED: "settled by the curves",
     HALFWAY: "the same order halfway, at a constant rate",
+    NO_LENGTH: "neither is trained",
     SETTLED_FALLING: "settled by the curves, of a falling rate",
     TUNED: "the same order in shorter runs of the tuning",
     MOVING: "the same order from the half on, but still moving",
@@ -132,6 +136,8 @@ def lengths(claim):
 def judge(claim):
     """Return what is known of longer runs than those of a comparison, one of `KINDS`."""
     name = claim["name"]
+    if name in UNTRAINED:
+        return NO_LENGTH
     if name in TURNED:
         return TURNED_ROUND
     if lengths(claim):
@@ -230,6 +236,7 @@ def summary(claims):
         SETTLED_FALLING: "more the curves say as much where a learning rate falls",
         TUNED: "more the shorter runs of the tuning have the same order, with other seeds",
     }
+    none = f"In **{kinds[NO_LENGTH]}** neither rival is trained. " if kinds[NO_LENGTH] else ""
     weak = "".join(
         f"In **{kinds[kind]}** {what}; this is weaker evidence. " for kind, what in weaker.items() if kinds[kind]
     )
@@ -239,8 +246,8 @@ def summary(claims):
         f"another length, twice the length where there are several, have the same order in **{kinds[LENGTHS]}**. "
         f"**{kinds[SETTLED]}** are settled by their curves: from the half of the training on the order stays, and in "
         f"the end the difference is larger than what either curve still changed since the half. In "
-        f"**{kinds[HALFWAY]}** the order was the same halfway, at a constant rate. That makes **{known}**; the aim was "
-        f"all. {weak}"
+        f"**{kinds[HALFWAY]}** the order was the same halfway, at a constant rate. {none}That makes **{known}**; the "
+        f"aim was all. {weak}"
         f"The other **{open_ones}** hold at one length: in **{kinds[MOVING]}** the order stays from the half on, but a "
         f"curve changed by more than the difference, in **{kinds[CROSSING]}** the curves cross, in "
         f"**{kinds[TURNED_ROUND]}** runs of another length have another order, in **{kinds[TIED]}** runs of another "

@@ -140,6 +140,7 @@ def test_separate_runs_come_first_and_nothing_is_known_of_the_rest():
     assert comparisons.judge(turned) == comparisons.TURNED_ROUND
     assert comparisons.in_words(turned) == "the other order after 16,000 steps"
     assert comparisons.judge({"name": "a-over-c", "value": 1.5}) == MISSING
+    assert comparisons.in_words({"name": comparisons.UNTRAINED[0], "value": 0.04}) == "neither is trained"
 
 
 def test_a_run_that_stopped_keeps_its_last_value():
